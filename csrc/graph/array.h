@@ -1,0 +1,201 @@
+// array.h — `array`, a handle to a node of the graph, and what a node holds.
+//
+// A node has a type (dtype, shape) from the start. Either it is a leaf with storage, or a placeholder
+// (a type without a value), or it is output `index` of a CallRecord: a primitive, its parameters and its
+// inputs. Evaluation (runtime/eval.cpp) gives it storage and drops the record. Handles are reference
+// counted and may be copied, used and released on any thread; destruction is iterative.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/shape.h"
+#include "graph/params.h"
+#include "graph/stream.h"
+
+namespace mx {
+
+struct Primitive;
+struct CallRecord;
+struct Node;
+class array;
+
+struct Type {
+  Dtype dtype;
+  Shape shape;
+  bool operator==(const Type&) const = default;
+};
+using Types = std::vector<Type>;
+
+/// A block of memory. The deleter returns it to whoever made it (allocator, NumPy, DLPack).
+struct Buffer {
+  void* data = nullptr;
+  size_t n_bytes = 0;
+  bool owned = false;  ///< Ours to overwrite: a sole-owned input's memory may become an output's.
+};
+using BufferRef = std::shared_ptr<Buffer>;
+
+/// Where an evaluated array lives: element i0, i1, ... is at `offset + sum(i * stride)` (in elements).
+struct Storage {
+  BufferRef buffer;
+  int64_t offset = 0;
+  Strides strides;
+  bool row_contiguous = true;
+};
+
+class array {
+ public:
+  /// A handle to nothing: "no tangent" in rules. Only `defined()` and assignment may touch it.
+  array() = default;
+  /// A scalar.
+  template <class V>
+    requires std::is_arithmetic_v<V>
+  array(V value, Dtype t) : array(scalar(value, t)) {}
+  array(float value) : array(value, Dtype::float32) {}
+  array(double value) : array(value, Dtype::float32) {}
+  array(int value) : array(value, Dtype::int32) {}
+  array(bool value) : array(value, Dtype::bool_) {}
+  array(complex64_t value);
+  /// A copy of `values`, row by row; `values.size()` must match the shape.
+  template <class T>
+  static array from(std::span<const T> values, Shape shape) {
+    return copy_of(values.data(), dtype_of<T>(), std::move(shape), static_cast<int64_t>(values.size()));
+  }
+  template <class T>
+  array(std::initializer_list<T> values)
+      : array(copy_of(std::data(values), dtype_of<T>(), Shape{static_cast<int64_t>(values.size())},
+                      static_cast<int64_t>(values.size()))) {}
+  /// A row-contiguous leaf over memory that someone else made; `buffer` keeps it alive.
+  static array wrap(BufferRef buffer, Type type, int64_t offset = 0);
+  /// The same with strides of its own (in elements).
+  static array wrap(BufferRef buffer, Type type, int64_t offset, Strides strides);
+  /// A leaf without a value. `why` names the transformation in the error that reading it raises.
+  static array placeholder(Type type, const char* why);
+
+  array(const array& o) noexcept;
+  array(array&& o) noexcept : node_(o.node_) { o.node_ = nullptr; }
+  array& operator=(array o) noexcept {
+    std::swap(node_, o.node_);
+    return *this;
+  }
+  ~array();
+
+  bool defined() const { return node_ != nullptr; }
+  Dtype dtype() const;
+  const Shape& shape() const;
+  int64_t shape(int axis) const;  ///< Negative axes count from the end; throws AxisError.
+  int ndim() const;
+  int64_t size() const;    ///< In elements.
+  size_t itemsize() const { return size_of(dtype()); }
+  size_t n_bytes() const { return itemsize() * static_cast<size_t>(size()); }
+  Type type() const { return {dtype(), shape()}; }
+
+  /// The primitive that makes this array; null for a leaf and after evaluation.
+  const Primitive* primitive() const;
+  const CallRecord* call() const;
+
+  bool available() const;      ///< Has storage.
+  const array& eval() const;   ///< Computes the value (runtime/eval.cpp).
+  /// The storage of an evaluated array.
+  const Storage& storage() const;
+  const Strides& strides() const { return storage().strides; }
+  bool row_contiguous() const { return storage().row_contiguous; }
+  /// The first element. The array must be available.
+  template <class T>
+  T* data() const {
+    return reinterpret_cast<T*>(bytes());
+  }
+  std::byte* bytes() const;
+  /// The value of a size-1 array, converted to T; evaluates.
+  template <class T>
+  T item() const;
+
+  Node* node() const { return node_; }
+  /// Takes over a reference that the caller owns.
+  static array adopt(Node* node) {
+    array a;
+    a.node_ = node;
+    return a;
+  }
+
+ private:
+  static array scalar(double value, Dtype t);
+  static array scalar(int64_t value, Dtype t);
+  static array scalar(uint64_t value, Dtype t);
+  template <class V>
+  static array scalar(V value, Dtype t) {
+    if constexpr (std::is_floating_point_v<V>) {
+      return scalar(static_cast<double>(value), t);
+    } else if constexpr (std::is_unsigned_v<V>) {
+      return scalar(static_cast<uint64_t>(value), t);
+    } else {
+      return scalar(static_cast<int64_t>(value), t);
+    }
+  }
+  static array copy_of(const void* values, Dtype t, Shape shape, int64_t n);
+  Node* node_ = nullptr;
+};
+
+using Arrays = std::vector<array>;
+
+/// A rule's outputs: one array for most primitives. An undefined array stands for a zero.
+class Outs : public SmallVector<array, 1> {
+ public:
+  using SmallVector::SmallVector;
+  Outs(array a) { push_back(std::move(a)); }
+  Outs(Arrays as) : SmallVector(as.begin(), as.end()) {}
+  operator const array&() const { return front(); }
+};
+
+struct Node {
+  std::atomic<uint32_t> refs{1};
+  std::atomic<bool> available{false};
+  bool placeholder = false;
+  Dtype dtype;
+  uint32_t index = 0;           ///< Which output of `call`.
+  uint64_t newest_mark = 0;     ///< Serial of the newest marker or placeholder that this depends on; 0: none.
+  const char* why = nullptr;    ///< For placeholders: the transformation that made it.
+  Shape shape;
+  int64_t size = 0;
+  CallRecord* call = nullptr;   ///< Owned reference; null for leaves.
+  Storage storage;
+
+  Node(Type type);
+  ~Node();
+};
+
+/// One application of a primitive; shared by its outputs.
+struct CallRecord {
+  std::atomic<uint32_t> refs{1};
+  const Primitive* primitive;
+  Params params;
+  SmallVector<array, 3> inputs;
+  Stream stream;
+  uint64_t serial;              ///< Grows with creation: inputs are older than outputs.
+  uint32_t n_out = 1;
+  /// Not owned; an output that died is null. Guarded by a lock when n_out > 1.
+  SmallVector<Node*, 1> outputs = {};
+
+  /// Output k; makes it anew if it has died.
+  array output(uint32_t k);
+  /// Output k if it is alive, else undefined.
+  array living_output(uint32_t k);
+};
+
+/// Makes nodes for `primitive` applied to `inputs`, on the current stream. The single-output form.
+array make_node(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, Type type);
+/// As above for several outputs.
+Arrays make_nodes(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, const Types& types);
+/// As above; the types come from the primitive's infer rule.
+Arrays make_nodes(const Primitive& primitive, Params params, SmallVector<array, 3> inputs);
+
+/// Drops a node's record, so that what it was made from can be freed. The node must be available.
+void detach(Node& node);
+
+/// A number larger than every one given before, on any thread: orders markers and calls.
+uint64_t next_serial();
+
+}  // namespace mx

@@ -1,0 +1,83 @@
+// random.h — random numbers from counter-based keys (Threefry-2x32).
+//
+// A key is a uint32 array of shape (2,); the same key always gives the same numbers. A function whose `key`
+// is left undefined draws one with next_key(). Inside vmap such a draw folds in the index of the running
+// example, so that examples differ. Start at bits(): everything else is arithmetic on it.
+#pragma once
+
+#include <functional>
+
+#include "graph/array.h"
+
+namespace mx::random {
+
+/// The key of a seed: its high and low halves.
+array key(uint64_t seed);
+
+/// `num` new keys, shape (num, 2).
+array split(const array& key, int64_t num = 2);
+
+/// A new key from `key` and an integer scalar; different `data` give independent keys.
+array fold_in(const array& key, const array& data);
+
+/// Random bits, as unsigned integers of `width` bytes (1, 2 or 4).
+array bits(const Shape& shape, int width = 4, const array& key = {});
+
+/// Uniform in [low, high); low and high broadcast to `shape`. Differentiable in low and high.
+array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype = Dtype::float32,
+              const array& key = {});
+/// Uniform in [0, 1).
+array uniform(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
+
+/// Normal with mean `loc` and standard deviation `scale`; undefined ones mean 0 and 1. Differentiable in both.
+array normal(const Shape& shape, Dtype dtype, const array& loc, const array& scale, const array& key = {});
+/// Standard normal.
+array normal(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
+
+/// Normal with mean vectors `mean` (..., n) and covariance matrices `cov` (..., n, n). Shape: `shape` + (n,).
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype = Dtype::float32,
+                          const array& key = {});
+
+/// Integers in [low, high), which broadcast to `shape`.
+array randint(const array& low, const array& high, const Shape& shape, Dtype dtype = Dtype::int32,
+              const array& key = {});
+
+/// True with probability `p`, which broadcasts to `shape`.
+array bernoulli(const array& p, const Shape& shape, const array& key = {});
+/// One draw for each element of `p`.
+array bernoulli(const array& p, const array& key = {});
+
+/// Standard normal restricted to (lower, upper), which broadcast to `shape`.
+array truncated_normal(const array& lower, const array& upper, const Shape& shape, Dtype dtype = Dtype::float32,
+                       const array& key = {});
+array truncated_normal(const array& lower, const array& upper, Dtype dtype = Dtype::float32, const array& key = {});
+
+/// Standard Gumbel.
+array gumbel(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
+
+/// Laplace with the given centre and scale; undefined ones mean 0 and 1.
+array laplace(const Shape& shape, Dtype dtype, const array& loc, const array& scale, const array& key = {});
+array laplace(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
+
+/// Indices along `axis` drawn with probabilities softmax(logits); `shape` must be compatible with the other axes.
+array categorical(const array& logits, int axis, const Shape& shape, const array& key = {});
+/// `num_samples` draws per distribution, in a new last axis.
+array categorical_num_samples(const array& logits, int axis, int64_t num_samples, const array& key = {});
+/// One draw per distribution.
+array categorical(const array& logits, int axis = -1, const array& key = {});
+
+/// `x` with its slices along `axis` in random order.
+array permutation(const array& x, int axis = 0, const array& key = {});
+/// 0 ... n-1 in random order, as int32.
+array permutation(int64_t n, const array& key = {});
+
+/// Restarts the default key sequence.
+void seed(uint64_t seed);
+/// The next key of the current source: successive, thread-safe, folded with the enclosing vmaps' examples.
+array next_key();
+/// Replaces where next_key() takes its keys (the Python layer: `mx.random.state`); empty restores the default.
+void set_key_source(std::function<array()> source);
+/// Installs how next_key() learns the indices of the running examples (the vmap transformation does).
+void set_batch_index_source(std::function<Arrays()> source);
+
+}  // namespace mx::random

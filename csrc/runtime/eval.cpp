@@ -1,0 +1,299 @@
+// eval.cpp — the scheduler. Collects what is not yet computed, oldest first, and for each call: a view
+// aliases its input, a kernel gets memory (a sole-owned input's, if it fits) and runs, anything else is
+// expanded into simpler operations. Evaluated nodes drop their records unless a live trace needs them.
+// Start at run_pending().
+
+#include "runtime/eval.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "base/pointer_map.h"
+#include "graph/marker.h"
+#include "runtime/backend.h"
+
+namespace mx {
+
+namespace {
+
+// One evaluation at a time: kernels use all cores themselves, and a node is computed once.
+std::recursive_mutex eval_lock;
+
+BlockingHooks blocking;
+
+class BlockingScope {
+ public:
+  BlockingScope() : token_(blocking.enter ? blocking.enter() : nullptr) {}
+  ~BlockingScope() {
+    if (blocking.leave) blocking.leave(token_);
+  }
+  BlockingScope(const BlockingScope&) = delete;
+  BlockingScope& operator=(const BlockingScope&) = delete;
+
+ private:
+  void* token_;
+};
+
+[[noreturn]] void refuse_placeholder(const Node& node) {
+  throw TransformError(cat("[", node.why, "] a value was needed inside the function while it is being traced: an array of shape ",
+                           node.shape, " and dtype ", node.dtype, " has a type but no value there. Compute with mx operations "
+                           "(mx.where instead of `if`), or keep the array from leaving the function."));
+}
+
+// A strong reference to a record.
+class CallRef {
+ public:
+  explicit CallRef(CallRecord* r) : record_(r) { r->refs.fetch_add(1, std::memory_order_relaxed); }
+  CallRef(CallRef&& o) noexcept : record_(std::exchange(o.record_, nullptr)) {}
+  CallRef& operator=(CallRef&& o) noexcept {
+    std::swap(record_, o.record_);
+    return *this;
+  }
+  ~CallRef() {
+    if (record_ && record_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete record_;
+  }
+  CallRecord& operator*() const { return *record_; }
+  CallRecord* get() const { return record_; }
+
+ private:
+  CallRecord* record_;
+};
+
+std::vector<CallRef> pending_calls(std::span<const array> outputs) {
+  std::vector<CallRef> found;
+  PointerMap<bool> seen;
+  auto visit = [&](const array& a) {
+    Node& node = *a.node();
+    if (node.available.load(std::memory_order_acquire)) return;
+    if (node.placeholder) refuse_placeholder(node);
+    if (seen.insert(node.call).second) found.emplace_back(node.call);
+  };
+  for (const array& a : outputs) visit(a);
+  for (size_t i = 0; i < found.size(); ++i) {
+    // By index: the vector grows while we look at its elements.
+    CallRecord* record = found[i].get();
+    for (const array& in : record->inputs) visit(in);
+  }
+  std::sort(found.begin(), found.end(), [](const CallRef& a, const CallRef& b) { return (*a).serial < (*b).serial; });
+  return found;
+}
+
+void set_storage(Node& node, Storage storage) {
+  node.storage = std::move(storage);
+  node.available.store(true, std::memory_order_release);
+}
+
+// The memory of an input that nobody else will read again, if an elementwise output fits exactly into it.
+BufferRef donated(CallRecord& call, const Node& out) {
+  if (call.primitive->kind != Kind::elementwise || must_retain(out)) return nullptr;
+  for (const array& in : call.inputs) {
+    const Node& node = *in.node();
+    const Storage& s = node.storage;
+    if (node.refs.load(std::memory_order_acquire) == 1 && s.buffer.use_count() == 1 && s.buffer->owned && s.offset == 0 &&
+        s.row_contiguous && node.size == out.size && size_of(node.dtype) == size_of(out.dtype)) {
+      return s.buffer;
+    }
+  }
+  return nullptr;
+}
+
+void run_kernel(Backend& device, CallRecord& call, std::span<array> outs) {
+  for (array& out : outs) {
+    Node& node = *out.node();
+    BufferRef buffer = outs.size() == 1 ? donated(call, node) : nullptr;
+    if (!buffer) buffer = device.allocator().allocate(out.n_bytes());
+    node.storage = {std::move(buffer), 0, row_strides(node.shape), true};
+  }
+  device.run({*call.primitive, call.params, call.inputs, outs}, call.stream);
+  for (array& out : outs) out.node()->available.store(true, std::memory_order_release);
+}
+
+void run_call(CallRecord& call) {
+  Arrays outs;
+  bool done = true;
+  for (uint32_t k = 0; k < call.n_out; ++k) {
+    outs.push_back(call.living_output(k));
+    done &= !outs.back().defined() || outs.back().available();
+  }
+  if (done) return;
+  for (uint32_t k = 0; k < call.n_out; ++k) {
+    if (!outs[k].defined()) outs[k] = call.output(k);
+  }
+  const Primitive& p = *call.primitive;
+  if (p.view) {
+    Node& node = *outs[0].node();
+    const Storage& in = call.inputs[0].storage();
+    if (auto view = p.view(call.params, call.inputs[0], node.shape)) {
+      bool contiguous = is_row_contiguous(node.shape, view->strides);
+      set_storage(node, {in.buffer, in.offset + view->offset, std::move(view->strides), contiguous});
+    }
+  }
+  if (!outs[0].available()) {
+    Backend& device = backend(call.stream.device.kind);
+    if (device.has_kernel(p)) {
+      run_kernel(device, call, outs);
+    } else if (p.expand) {
+      Outs simpler;
+      {
+        StreamScope scope(call.stream);
+        simpler = p.expand(call.params, Call(call));
+      }
+      eval(std::span<const array>(simpler.begin(), simpler.size()));
+      for (uint32_t k = 0; k < call.n_out; ++k) set_storage(*outs[k].node(), simpler[k].storage());
+    } else {
+      throw BackendError(cat("[", p.name, "] the ", device.name(), " backend has no kernel for this operation."));
+    }
+  }
+  for (array& out : outs) {
+    if (!must_retain(*out.node())) detach(*out.node());
+  }
+}
+
+void run_pending(std::span<const array> outputs) {
+  std::vector<CallRef> order = pending_calls(outputs);
+  std::reverse(order.begin(), order.end());
+  while (!order.empty()) {
+    CallRef call = std::move(order.back());
+    order.pop_back();
+    run_call(*call);
+  }
+}
+
+// ---- background evaluation
+
+class BackgroundEvaluator {
+ public:
+  ~BackgroundEvaluator() {
+    {
+      std::lock_guard guard(lock_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    if (worker_.joinable()) worker_.join();
+  }
+  void add(Arrays arrays) {
+    std::lock_guard guard(lock_);
+    if (!worker_.joinable()) worker_ = std::thread([this] { work(); });
+    jobs_.push_back({std::move(arrays), oldest_live_trace()});
+    wake_.notify_all();
+  }
+  void wait() {
+    std::unique_lock guard(lock_);
+    idle_.wait(guard, [&] { return jobs_.empty() && !busy_; });
+  }
+
+ private:
+  struct Job {
+    Arrays arrays;
+    uint64_t oldest_trace;
+  };
+  void work() {
+    std::unique_lock guard(lock_);
+    while (true) {
+      wake_.wait(guard, [&] { return stop_ || !jobs_.empty(); });
+      if (stop_) return;
+      busy_ = true;
+      {
+        Job job = std::move(jobs_.front());
+        jobs_.pop_front();
+        guard.unlock();
+        try {
+          AdoptedTrace traces(job.oldest_trace);
+          eval(job.arrays);
+        } catch (const std::exception&) {
+          // The arrays stay unevaluated: whoever asks for them meets the same error.
+        }
+      }
+      guard.lock();
+      busy_ = false;
+      idle_.notify_all();
+    }
+  }
+
+  std::mutex lock_;
+  std::condition_variable wake_, idle_;
+  std::deque<Job> jobs_;
+  bool busy_ = false, stop_ = false;
+  std::thread worker_;
+};
+
+BackgroundEvaluator& background() {
+  static BackgroundEvaluator evaluator;
+  return evaluator;
+}
+
+}  // namespace
+
+void set_blocking_hooks(BlockingHooks hooks) { blocking = hooks; }
+
+void eval(std::span<const array> arrays) {
+  bool ready = true;
+  for (const array& a : arrays) {
+    if (a.available()) {
+      if (a.node()->call && !must_retain(*a.node())) ready = false;
+    } else {
+      ready = false;
+    }
+  }
+  if (ready) return;
+  BlockingScope unlocked;
+  std::lock_guard guard(eval_lock);
+  run_pending(arrays);
+  // Values computed while a trace was live kept their history; now that it is over, let go of it.
+  for (const array& a : arrays) {
+    if (a.node()->call && !must_retain(*a.node())) detach(*a.node());
+  }
+}
+
+void async_eval(Arrays arrays) { background().add(std::move(arrays)); }
+
+void synchronize(Stream stream) {
+  BlockingScope unlocked;
+  background().wait();
+  if (has_backend(stream.device.kind)) backend(stream.device.kind).synchronize(stream);
+}
+
+// ---- array members that need a value
+
+const array& array::eval() const {
+  mx::eval(std::span<const array>(this, 1));
+  return *this;
+}
+
+template <class T>
+T array::item() const {
+  if (size() != 1) {
+    throw ValueError(cat("[item] only an array with one element converts to a number: shape is ", shape(), "; index it first."));
+  }
+  eval();
+  return dispatch(dtype(), [&](auto tag) -> T {
+    using S = typename decltype(tag)::type;
+    S x = *data<S>();
+    if constexpr (std::is_same_v<T, complex64_t>) {
+      if constexpr (std::is_same_v<S, complex64_t>) {
+        return x;
+      } else {
+        return T(static_cast<float>(x), 0.0f);
+      }
+    } else if constexpr (std::is_same_v<S, complex64_t>) {
+      return static_cast<T>(x.real());
+    } else if constexpr (std::is_same_v<S, float16_t> || std::is_same_v<S, bfloat16_t>) {
+      return static_cast<T>(static_cast<float>(x));
+    } else {
+      return static_cast<T>(x);
+    }
+  });
+}
+template bool array::item<bool>() const;
+template int32_t array::item<int32_t>() const;
+template uint32_t array::item<uint32_t>() const;
+template int64_t array::item<int64_t>() const;
+template uint64_t array::item<uint64_t>() const;
+template float array::item<float>() const;
+template double array::item<double>() const;
+template complex64_t array::item<complex64_t>() const;
+
+}  // namespace mx

@@ -1,0 +1,127 @@
+// vjp.cpp — reverse mode. Walks the graph between a function's outputs and its markers backwards, asking each
+// primitive to pull a cotangent back through itself, and sums what meets at a node. The rules are in ops/;
+// what happens when one is missing is in derive.cpp. Start at pull().
+
+#include "transforms/vjp.h"
+
+#include "base/pointer_map.h"
+#include "graph/marker.h"
+#include "graph/walk.h"
+#include "ops/cast.h"
+#include "ops/create.h"
+#include "ops/elementwise.h"
+#include "transforms/rules.h"
+
+namespace mx {
+
+Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sources, uint64_t since) {
+  PointerMap<array> reached;
+  auto arrive = [&](const array& at, const array& ct) {
+    array& sum = reached[at.node()];
+    sum = sum.defined() ? add(sum, ct) : ct;
+  };
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (cotangents[i].defined() && is_inexact(outputs[i].dtype())) arrive(outputs[i], cotangents[i]);
+  }
+  PointerMap<bool> is_source;
+  for (const array& s : sources) is_source[s.node()] = true;
+  std::vector<CallRecord*> calls = calls_above(outputs, since);
+  std::vector<bool> need;
+  for (size_t c = calls.size(); c-- > 0;) {
+    CallRecord& call = *calls[c];
+    Outs cts(call.n_out, array());
+    bool any = false, source = false;
+    for (uint32_t k = 0; k < call.n_out; ++k) {
+      array out = call.living_output(k);
+      if (!out.defined()) continue;
+      source |= is_source.contains(out.node());
+      if (array* ct = reached.find(out.node()); ct && ct->defined()) {
+        cts[k] = *ct;
+        any = true;
+      }
+    }
+    if (!any || source) continue;
+    need.assign(call.inputs.size(), false);
+    bool wanted = false;
+    for (size_t i = 0; i < need.size(); ++i) {
+      need[i] = call.inputs[i].node()->newest_mark >= since && is_inexact(call.inputs[i].dtype());
+      wanted = wanted || need[i];
+    }
+    if (!wanted) continue;
+    for (uint32_t k = 0; k < call.n_out; ++k) {
+      array out = call.living_output(k);
+      if (out.defined()) reached[out.node()] = array();  // used up: let the memory go
+      if (!cts[k].defined()) cts[k] = zeros_like(call.output(k));
+    }
+    Arrays arrived = pull_call(call, cts, need);
+    for (size_t i = 0; i < need.size(); ++i) {
+      if (need[i] && arrived[i].defined()) arrive(call.inputs[i], arrived[i]);
+    }
+  }
+  Arrays result;
+  for (const array& s : sources) {
+    array* ct = reached.find(s.node());
+    result.push_back(ct ? *ct : array());
+  }
+  return result;
+}
+
+std::pair<Arrays, Arrays> vjp(const Function& f, const Arrays& primals, const Arrays& cotangents) {
+  LiveTrace trace;
+  Arrays marks = mark(primals);
+  Arrays outs = f(marks);
+  if (outs.size() != cotangents.size()) {
+    throw TransformError(cat("[vjp] the function returned ", outs.size(), " arrays but ", cotangents.size(),
+                             " cotangents were given; need one per output."));
+  }
+  Arrays cts;
+  for (size_t k = 0; k < outs.size(); ++k) {
+    if (cotangents[k].defined() && cotangents[k].shape() != outs[k].shape()) {
+      throw TransformError(cat("[vjp] cotangent ", k, " has shape ", cotangents[k].shape(), ", output ", k, " has shape ",
+                               outs[k].shape(), "; need equal shapes."));
+    }
+    bool moves = cotangents[k].defined() && is_inexact(outs[k].dtype());
+    cts.push_back(moves ? astype(cotangents[k], outs[k].dtype()) : array());
+  }
+  Arrays found = pull(outs, cts, marks, trace.since());
+  for (size_t i = 0; i < primals.size(); ++i) {
+    if (!found[i].defined()) found[i] = zeros_like(primals[i]);
+  }
+  return {std::move(outs), std::move(found)};
+}
+
+std::pair<Arrays, Arrays> value_and_grad(const Function& f, const Arrays& primals, const std::vector<int>& argnums) {
+  LiveTrace trace;
+  Arrays inputs(primals), marks;
+  for (int i : argnums) {
+    const array& x = primals.at(static_cast<size_t>(i));
+    if (!is_floating(x.dtype())) {
+      throw TransformError(cat("[grad] argument ", i, " has dtype ", x.dtype(), "; a gradient needs a floating dtype",
+                               is_complex(x.dtype()) ? " (for complex inputs use vjp)." : "; use astype(mx.float32)."));
+    }
+    marks.push_back(mark(x));
+    inputs[static_cast<size_t>(i)] = marks.back();
+  }
+  Arrays outs = f(inputs);
+  if (outs.empty() || outs[0].size() != 1 || outs[0].ndim() != 0) {
+    throw TransformError(outs.empty() ? std::string("[grad] the function returned nothing; need a scalar loss first.")
+                                      : cat("[grad] the function returned an array of shape ", outs[0].shape(),
+                                            "; need a scalar (shape ()). Reduce it, for instance with mx.sum or mx.mean."));
+  }
+  if (!is_floating(outs[0].dtype())) {
+    throw TransformError(cat("[grad] the function returned dtype ", outs[0].dtype(), "; need a floating scalar."));
+  }
+  Arrays cts(outs.size());
+  cts[0] = ones_like(outs[0]);
+  Arrays grads = pull(outs, cts, marks, trace.since());
+  for (size_t i = 0; i < grads.size(); ++i) {
+    if (!grads[i].defined()) grads[i] = zeros_like(marks[i]);
+  }
+  return {std::move(outs), std::move(grads)};
+}
+
+Function grad(Function f, int argnum) {
+  return [f = std::move(f), argnum](const Arrays& xs) { return value_and_grad(f, xs, {argnum}).second; };
+}
+
+}  // namespace mx
