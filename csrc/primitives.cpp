@@ -8,7 +8,9 @@
 // One include a family.
 #include "compile/program.h"
 #include "graph/marker.h"
+#include "ops/create_params.h"
 #include "ops/matmul_params.h"
+#include "ops/movement_params.h"
 
 namespace mx {
 
@@ -18,6 +20,8 @@ std::span<const Primitive* const> all_primitives() {
       &matmul_p,
       &addmm_p,
       &fused_p,
+      &reshape_p, &broadcast_p, &transpose_p, &slice_p, &slice_update_p, &dynamic_slice_p, &dynamic_slice_update_p, &as_strided_p,
+      &as_strided_add_p, &diagonal_p, &concatenate_p, &arange_p,
       // (new primitives above this line)
   };
   return list;

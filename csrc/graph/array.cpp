@@ -190,11 +190,14 @@ array array::placeholder(Type type, const char* why) {
   return adopt(node);
 }
 
-array array::copy_of(const void* values, Dtype t, Shape shape, int64_t n) {
+void array::check_count(int64_t n, const Shape& shape) {
   if (n_elems(shape) != n) {
     throw ValueError(cat("[array] ", n, " values do not fill shape ", shape, "; need ", n_elems(shape), "."));
   }
-  size_t n_bytes = static_cast<size_t>(n) * size_of(t);
+}
+
+array array::copy_of(const void* values, Dtype t, Shape shape) {
+  size_t n_bytes = static_cast<size_t>(n_elems(shape)) * size_of(t);
   auto* block = new std::byte[std::max<size_t>(n_bytes, 1)];
   if (n_bytes) std::memcpy(block, values, n_bytes);
   BufferRef buffer(new Buffer{block, n_bytes}, [](Buffer* b) {
@@ -223,9 +226,9 @@ std::array<std::byte, 8> element(V value, Dtype t) {
 }
 }  // namespace
 
-array array::scalar(double value, Dtype t) { return copy_of(element(value, t).data(), t, {}, 1); }
-array array::scalar(int64_t value, Dtype t) { return copy_of(element(value, t).data(), t, {}, 1); }
-array array::scalar(uint64_t value, Dtype t) { return copy_of(element(value, t).data(), t, {}, 1); }
-array::array(complex64_t value) : array(copy_of(&value, Dtype::complex64, {}, 1)) {}
+array array::scalar(double value, Dtype t) { return copy_of(element(value, t).data(), t, {}); }
+array array::scalar(int64_t value, Dtype t) { return copy_of(element(value, t).data(), t, {}); }
+array array::scalar(uint64_t value, Dtype t) { return copy_of(element(value, t).data(), t, {}); }
+array::array(complex64_t value) : array(copy_of(&value, Dtype::complex64, {})) {}
 
 }  // namespace mx

@@ -54,20 +54,23 @@ class array {
   template <class V>
     requires std::is_arithmetic_v<V>
   array(V value, Dtype t) : array(scalar(value, t)) {}
-  array(float value) : array(value, Dtype::float32) {}
-  array(double value) : array(value, Dtype::float32) {}
-  array(int value) : array(value, Dtype::int32) {}
-  array(bool value) : array(value, Dtype::bool_) {}
+  /// A scalar of the usual dtype: bool, int32 or float32. (Not for pointers, which would convert to bool.)
+  template <class V>
+    requires std::is_arithmetic_v<V>
+  array(V value)
+      : array(value, std::is_same_v<V, bool> ? Dtype::bool_ : std::is_integral_v<V> ? Dtype::int32 : Dtype::float32) {}
   array(complex64_t value);
-  /// A copy of `values`, row by row; `values.size()` must match the shape.
+  /// A copy of `values`, row by row; throws ValueError when their number is not that of the shape.
   template <class T>
   static array from(std::span<const T> values, Shape shape) {
-    return copy_of(values.data(), dtype_of<T>(), std::move(shape), static_cast<int64_t>(values.size()));
+    check_count(static_cast<int64_t>(values.size()), shape);
+    return copy_of(values.data(), dtype_of<T>(), std::move(shape));
   }
   template <class T>
   array(std::initializer_list<T> values)
-      : array(copy_of(std::data(values), dtype_of<T>(), Shape{static_cast<int64_t>(values.size())},
-                      static_cast<int64_t>(values.size()))) {}
+      : array(copy_of(std::data(values), dtype_of<T>(), Shape{static_cast<int64_t>(values.size())})) {}
+  /// A copy of row-contiguous memory.
+  static array copy_of(const void* values, Dtype t, Shape shape);
   /// A row-contiguous leaf over memory that someone else made; `buffer` keeps it alive.
   static array wrap(BufferRef buffer, Type type, int64_t offset = 0);
   /// The same with strides of its own (in elements).
@@ -135,7 +138,7 @@ class array {
       return scalar(static_cast<int64_t>(value), t);
     }
   }
-  static array copy_of(const void* values, Dtype t, Shape shape, int64_t n);
+  static void check_count(int64_t n, const Shape& shape);
   Node* node_ = nullptr;
 };
 
@@ -144,9 +147,13 @@ using Arrays = std::vector<array>;
 /// A rule's outputs: one array for most primitives. An undefined array stands for a zero.
 class Outs : public SmallVector<array, 1> {
  public:
-  using SmallVector::SmallVector;
+  Outs() = default;
   Outs(array a) { push_back(std::move(a)); }
-  Outs(Arrays as) : SmallVector(as.begin(), as.end()) {}
+  Outs(const Arrays& as) : SmallVector(as.begin(), as.end()) {}
+  Outs(std::initializer_list<array> as) : SmallVector(as) {}
+  Outs(const array* first, const array* last) : SmallVector(first, last) {}
+  /// `n` undefined arrays.
+  static Outs none(size_t n) { return Arrays(n); }
   operator const array&() const { return front(); }
 };
 

@@ -1,6 +1,6 @@
 // composite.h — softmax, logsumexp and other functions built on reductions.
 //
-// softmax and logsumexp are primitives with kernels of their own (backend/cpu/softmax.cpp): one
+// softmax and logsumexp are primitives with kernels of their own (backend/cpu/composite.cpp): one
 // pass over memory, and no overflow. Reductions proper are in reduce.h.
 #pragma once
 

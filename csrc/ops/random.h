@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 
 #include "graph/array.h"
 
@@ -20,10 +21,10 @@ array split(const array& key, int64_t num = 2);
 /// A new key from `key` and an integer scalar; different `data` give independent keys.
 array fold_in(const array& key, const array& data);
 
-/// Random bits, as unsigned integers of `width` bytes (1, 2 or 4).
+/// Random bits, as unsigned integers of `width` bytes (1, 2, 4 or 8).
 array bits(const Shape& shape, int width = 4, const array& key = {});
 
-/// Uniform in [low, high); low and high broadcast to `shape`. Differentiable in low and high.
+/// Uniform in [low, high); low and high broadcast to `shape`. Differentiable in both.
 array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype = Dtype::float32,
               const array& key = {});
 /// Uniform in [0, 1).
@@ -38,7 +39,7 @@ array normal(const Shape& shape, Dtype dtype = Dtype::float32, const array& key 
 array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype = Dtype::float32,
                           const array& key = {});
 
-/// Integers in [low, high), which broadcast to `shape`.
+/// Integers in [low, high), which broadcast to `shape`. Drawn as float32, so of wide ranges only 2**24 values.
 array randint(const array& low, const array& high, const Shape& shape, Dtype dtype = Dtype::int32,
               const array& key = {});
 
@@ -55,11 +56,11 @@ array truncated_normal(const array& lower, const array& upper, Dtype dtype = Dty
 /// Standard Gumbel.
 array gumbel(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
 
-/// Laplace with the given centre and scale; undefined ones mean 0 and 1.
+/// Laplace with the given centre and scale; undefined ones mean 0 and 1. Differentiable in both.
 array laplace(const Shape& shape, Dtype dtype, const array& loc, const array& scale, const array& key = {});
 array laplace(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
 
-/// Indices along `axis` drawn with probabilities softmax(logits); `shape` must be compatible with the other axes.
+/// Indices (uint32) along `axis` drawn with probabilities softmax(logits); the other axes broadcast to `shape`.
 array categorical(const array& logits, int axis, const Shape& shape, const array& key = {});
 /// `num_samples` draws per distribution, in a new last axis.
 array categorical_num_samples(const array& logits, int axis, int64_t num_samples, const array& key = {});
@@ -68,9 +69,13 @@ array categorical(const array& logits, int axis = -1, const array& key = {});
 
 /// `x` with its slices along `axis` in random order.
 array permutation(const array& x, int axis = 0, const array& key = {});
-/// 0 ... n-1 in random order, as int32.
+/// 0 ... n-1 in random order, as uint32.
 array permutation(int64_t n, const array& key = {});
 
+// ---- keys for those who bring none
+
+/// One step of a key sequence: its state afterwards, and the key drawn. No graph is made if `state` has a value.
+std::pair<array, array> draw(const array& state);
 /// Restarts the default key sequence.
 void seed(uint64_t seed);
 /// The next key of the current source: successive, thread-safe, folded with the enclosing vmaps' examples.

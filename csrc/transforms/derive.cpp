@@ -164,11 +164,11 @@ Outs push_call(CallRecord& call, const Arrays& tangents) {
     if (ts[i].defined() && !p.differentiable_in(static_cast<int>(i))) ts[i] = array();
     any |= ts[i].defined();
   }
-  if (!any) return Outs(call.n_out, array());
+  if (!any) return Outs::none(call.n_out);
   StreamScope scope(call.stream);
   if (p.push) return p.push(call.params, Call(call), ts);
   if (p.jvp) {
-    Outs sum(call.n_out, array());
+    Outs sum = Outs::none(call.n_out);
     for (size_t i = 0; i < ts.size(); ++i) {
       if (!ts[i].defined()) continue;
       Outs part = p.jvp(call.params, Call(call), static_cast<int>(i), ts[i]);

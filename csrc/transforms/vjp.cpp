@@ -29,7 +29,7 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
   std::vector<bool> need;
   for (size_t c = calls.size(); c-- > 0;) {
     CallRecord& call = *calls[c];
-    Outs cts(call.n_out, array());
+    Outs cts = Outs::none(call.n_out);
     bool any = false, source = false;
     for (uint32_t k = 0; k < call.n_out; ++k) {
       array out = call.living_output(k);

@@ -27,8 +27,6 @@ class RunningIndex {
   RunningIndex& operator=(const RunningIndex&) = delete;
 };
 
-[[maybe_unused]] const bool installed = (set_batch_index_source([] { return running_indices; }), true);
-
 int64_t batch_size(const Arrays& inputs, const BatchAxes& in_axes, std::vector<int>& axes) {
   int64_t size = -1;
   size_t first = 0;
@@ -101,6 +99,7 @@ Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, c
   if (in_axes.size() != inputs.size()) {
     throw TransformError(cat("[vmap] ", inputs.size(), " inputs but ", in_axes.size(), " in_axes; need one per input."));
   }
+  [[maybe_unused]] static const bool told = (random::set_batch_index_source([] { return running_indices; }), true);
   std::vector<int> axes;
   int64_t size = batch_size(inputs, in_axes, axes);
   LiveTrace trace;
@@ -116,7 +115,7 @@ Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, c
   }
   array index = array::placeholder({Dtype::int32, {}}, "vmap");
   sources.push_back(index);
-  batched.push_back(arange(0.0, static_cast<double>(size), 1.0, Dtype::int32));
+  batched.push_back(arange(size, Dtype::int32));
   Arrays outs;
   {
     RunningIndex running(index);

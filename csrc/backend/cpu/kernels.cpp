@@ -6,10 +6,15 @@
 #include <vector>
 
 // One include a family: its primitives, its kernels.
+#include "backend/cpu/copy.h"
+#include "backend/cpu/create.h"
 #include "backend/cpu/fused.h"
 #include "backend/cpu/matmul.h"
+#include "backend/cpu/movement.h"
 #include "compile/program.h"
+#include "ops/create_params.h"
 #include "ops/matmul_params.h"
+#include "ops/movement_params.h"
 
 namespace mx::cpu {
 
@@ -25,6 +30,13 @@ std::vector<Entry> entries() {
       {&matmul_p, matmul_kernel},
       {&addmm_p, addmm_kernel},
       {&fused_p, fused_kernel},
+      {&reshape_p, copy_kernel},
+      {&concatenate_p, concatenate_kernel},
+      {&slice_update_p, slice_update_kernel},
+      {&dynamic_slice_p, dynamic_slice_kernel},
+      {&dynamic_slice_update_p, dynamic_slice_update_kernel},
+      {&as_strided_add_p, as_strided_add_kernel},
+      {&arange_p, arange_kernel},
       // (new kernels above this line)
   };
 }

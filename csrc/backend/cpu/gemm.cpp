@@ -1,0 +1,260 @@
+// gemm.cpp — blocking, packing and sharing out of matrix products (Goto and van de Geijn, "Anatomy of
+// high-performance matrix multiplication", 2008).
+//
+// The k dimension is cut into blocks done one after the other. Of each block, b is packed into panels as wide
+// as a tile and a into strips as high as a tile, where they are not readable as they lie; then tiles of
+// the result are computed, shared out in groups. k is never shared out, so an element is summed in
+// the same order whatever the number of threads. Start at gemm().
+
+#include "backend/cpu/gemm.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "backend/cpu/gemm_pack.h"
+#include "backend/cpu/gemm_thin.h"
+#include "backend/cpu/gemm_tiles.h"
+#include "backend/cpu/pool.h"
+#include "backend/cpu/scratch.h"
+
+namespace mx::cpu {
+
+template <>
+const TileKernels<float>& tile_kernels<float>() {
+#if defined(__x86_64__)
+  static const TileKernels<float>& best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") ? tiles_avx512_f32
+                                          : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") ? tiles_avx2_f32
+                                                                                                            : tiles_baseline_f32;
+  return best;
+#else
+  return tiles_baseline_f32;
+#endif
+}
+
+template <>
+const TileKernels<double>& tile_kernels<double>() {
+  const TileKernels<float>& f = tile_kernels<float>();
+#if defined(__x86_64__)
+  if (&f == &tiles_avx512_f32) return tiles_avx512_f64;
+  if (&f == &tiles_avx2_f32) return tiles_avx2_f64;
+#endif
+  (void)f;
+  return tiles_baseline_f64;
+}
+
+namespace {
+
+constexpr int64_t kBlockK = 384;             // Depth of a block: a panel of b stays in the second-level cache.
+constexpr int64_t kBlockRows = 96;           // Rows of a group of tiles.
+constexpr int64_t kGroupBytes = 512 << 10;   // Packed b that a group of tiles works through.
+constexpr int64_t kPackedBytes = 8 << 20;    // Most of a or b that is packed at a time.
+constexpr int64_t kDirectBytes = 256 << 10;  // A b this small is read as it lies,
+constexpr int64_t kDirectRows = 48;          // and one used for so few rows.
+constexpr int64_t kTaskFlops = 500'000;      // Worth a thread: a few microseconds.
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class S>
+class Product {
+  using T = Accumulator<S>;
+  static constexpr bool kSame = std::is_same_v<S, T>;
+
+ public:
+  explicit Product(const Gemm<S>& g) : g_(g), kernels_(tile_kernels<T>()) {
+    vectors_ = static_cast<int>(std::min<int64_t>(4, ceil_div(g.n, kernels_.lanes)));
+    width_ = vectors_ * kernels_.lanes;
+    height_ = kernels_.rows[vectors_];
+    int64_t blocks = ceil_div(g.k, kBlockK + kBlockK / 3);
+    depth_ = ceil_div(g.k, blocks);
+    auto limit = [&](int64_t extent, int64_t unit) {
+      int64_t most = std::max<int64_t>(1, kPackedBytes / (depth_ * static_cast<int64_t>(sizeof(T)) * unit)) * unit;
+      return std::min(extent, most);
+    };
+    span_m_ = limit(g.m, kBlockRows / height_ * height_);
+    span_n_ = limit(g.n, width_);
+    direct_b_ = kSame && g.b_col == 1 &&
+                (g.m <= kDirectRows || g.k * g.n * static_cast<int64_t>(sizeof(T)) <= kDirectBytes);
+    direct_a_ = kSame && (g.a_col == 1 || g.m * g.k * static_cast<int64_t>(sizeof(T)) <= kDirectBytes / 8);
+  }
+
+  void run() {
+    // Sums of half types wait in float between blocks of k.
+    std::optional<Scratch> sums;
+    if constexpr (kSame) {
+      sums_ = g_.out;
+      sums_row_ = g_.out_row;
+    } else if (depth_ < g_.k) {
+      sums.emplace(static_cast<size_t>(span_m_ * span_n_) * sizeof(T));
+      sums_ = sums->as<T>();
+      sums_row_ = span_n_;
+    }
+    bool any_b = !direct_b_ || g_.n % kernels_.lanes;
+    std::optional<Scratch> packed_a, packed_b;
+    if (!direct_a_) packed_a.emplace(static_cast<size_t>(span_m_ * depth_) * sizeof(T));
+    if (any_b) packed_b.emplace(static_cast<size_t>((span_n_ + width_) * depth_) * sizeof(T));
+    packed_a_ = packed_a ? packed_a->as<T>() : nullptr;
+    packed_b_ = packed_b ? packed_b->as<T>() : nullptr;
+    for (j0_ = 0; j0_ < g_.n; j0_ += span_n_) {
+      n_ = std::min(span_n_, g_.n - j0_);
+      for (i0_ = 0; i0_ < g_.m; i0_ += span_m_) {
+        m_ = std::min(span_m_, g_.m - i0_);
+        for (p0_ = 0; p0_ < g_.k; p0_ += depth_) {
+          k_ = std::min(depth_, g_.k - p0_);
+          if (any_b) pack_b();
+          if (!direct_a_) pack_a();
+          multiply();
+        }
+      }
+    }
+  }
+
+ private:
+  bool first() const { return p0_ == 0; }
+  bool last() const { return p0_ + k_ == g_.k; }
+  // Panel j has its full width, or the columns that are left.
+  int64_t columns(int64_t j) const { return std::min<int64_t>(width_, n_ - j * width_); }
+  int64_t padded(int64_t cols) const { return ceil_div(cols, kernels_.lanes) * kernels_.lanes; }
+  bool readable(int64_t cols) const { return direct_b_ && cols % kernels_.lanes == 0; }
+
+  void pack_b() {
+    int64_t panels = ceil_div(n_, width_);
+    const S* b = g_.b + p0_ * g_.b_row + j0_ * g_.b_col;
+    parallel_for(panels, std::max<int64_t>(1, 32768 / (k_ * width_)), [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin; j < end; ++j) {
+        int64_t cols = columns(j);
+        if (readable(cols)) continue;
+        pack_panel(b + j * width_ * g_.b_col, g_.b_col, g_.b_row, cols, padded(cols), k_, packed_b_ + j * width_ * k_);
+      }
+    });
+  }
+
+  void pack_a() {
+    const S* a = g_.a + i0_ * g_.a_row + p0_ * g_.a_col;
+    parallel_for(ceil_div(m_, height_), std::max<int64_t>(1, 32768 / (k_ * height_)), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * height_; i < std::min(m_, end * height_); i += height_) {
+        int64_t rows = std::min<int64_t>(height_, m_ - i);
+        pack_panel(a + i * g_.a_row, g_.a_row, g_.a_col, rows, rows, k_, packed_a_ + i * k_);
+      }
+    });
+  }
+
+  void multiply() {
+    int64_t panels = ceil_div(n_, width_);
+    int64_t block = kBlockRows / height_ * height_, blocks = ceil_div(m_, block);
+    int64_t group = std::clamp<int64_t>(kGroupBytes / (k_ * width_ * static_cast<int64_t>(sizeof(T))), 1, panels);
+    // Few rows: smaller groups, so that every thread gets some.
+    group = std::min(group, std::max<int64_t>(1, panels * blocks / (4 * n_threads())));
+    int64_t groups = ceil_div(panels, group);
+    int64_t flops = 2 * std::min(block, m_) * std::min(group * width_, n_) * k_;
+    parallel_for(groups * blocks, std::max<int64_t>(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) {
+        int64_t first_panel = task / blocks * group, first_row = task % blocks * block;
+        for (int64_t j = first_panel; j < std::min(panels, first_panel + group); ++j) {
+          multiply_panel(j, first_row, std::min(m_, first_row + block));
+        }
+      }
+    });
+  }
+
+  void multiply_panel(int64_t j, int64_t row_begin, int64_t row_end) {
+    int64_t cols = columns(j), b_row = padded(cols);
+    int vectors = static_cast<int>(b_row / kernels_.lanes);
+    const T* b = packed_b_ + j * width_ * k_;
+    if constexpr (kSame) {
+      if (readable(cols)) {
+        b = g_.b + p0_ * g_.b_row + j0_ + j * width_;
+        b_row = g_.b_row;
+      }
+    }
+    alignas(64) T tile[kMaxTileRows * kMaxTileElems];
+    bool in_place = cols == vectors * kernels_.lanes && (last() ? kSame && g_.plain() : true);
+    for (int64_t i = row_begin; i < row_end; i += height_) {
+      int64_t rows = std::min<int64_t>(height_, m_ - i);
+      const T* a = packed_a_ + i * k_;
+      int64_t a_row = 1, a_col = rows;
+      if constexpr (kSame) {
+        if (direct_a_) {
+          a = g_.a + (i0_ + i) * g_.a_row + p0_ * g_.a_col;
+          a_row = g_.a_row;
+          a_col = g_.a_col;
+        }
+      }
+      TileFn<T> fn = kernels_.tile[vectors][rows];
+      if (in_place) {
+        fn(k_, a, a_row, a_col, b, b_row, sums(i, j * width_), sums_row_, !first());
+      } else {
+        fn(k_, a, a_row, a_col, b, b_row, tile, kMaxTileElems, false);
+        finish(tile, i, j * width_, rows, cols);
+      }
+    }
+  }
+
+  T* sums(int64_t i, int64_t j) const {
+    // Of half types only the span at hand is kept, of others the whole output.
+    return kSame ? sums_ + (i0_ + i) * sums_row_ + j0_ + j : sums_ + i * sums_row_ + j;
+  }
+
+  // A tile that the kernel could not add to the sums itself: a narrow one, or the last of its k.
+  void finish(const T* tile, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const T* from = tile + r * kMaxTileElems;
+      T* sum = sums_ ? sums(i + r, j) : nullptr;
+      if (!last() || (kSame && g_.plain())) {
+        for (int64_t q = 0; q < cols; ++q) sum[q] = first() ? from[q] : sum[q] + from[q];
+        continue;
+      }
+      S* out = g_.out + (i0_ + i + r) * g_.out_row + j0_ + j;
+      for (int64_t q = 0; q < cols; ++q) {
+        T x = first() ? from[q] : sum[q] + from[q];
+        if (!g_.plain()) {
+          x *= g_.alpha;
+          if (g_.c) x += g_.beta * static_cast<T>(g_.c[(i0_ + i + r) * g_.c_row + (j0_ + j + q) * g_.c_col]);
+        }
+        out[q] = static_cast<S>(x);
+      }
+    }
+  }
+
+  static constexpr int64_t kMaxTileElems = kMaxTileVectors * 64 / sizeof(T);
+
+  const Gemm<S>& g_;
+  const TileKernels<T>& kernels_;
+  int vectors_;
+  int64_t width_, height_;    // Of a tile.
+  int64_t depth_;             // Of a block.
+  int64_t span_m_, span_n_;   // What is packed at a time.
+  bool direct_a_, direct_b_;  // Read as they lie.
+  T* sums_ = nullptr;
+  int64_t sums_row_ = 0;
+  T* packed_a_ = nullptr;
+  T* packed_b_ = nullptr;
+  int64_t i0_ = 0, j0_ = 0, p0_ = 0, m_ = 0, n_ = 0, k_ = 0;  // The part at hand.
+};
+
+// k is 0: nothing is added to beta * c.
+template <class S>
+void fill_empty(const Gemm<S>& g) {
+  using T = Accumulator<S>;
+  for (int64_t i = 0; i < g.m; ++i) {
+    for (int64_t j = 0; j < g.n; ++j) {
+      g.out[i * g.out_row + j] = static_cast<S>(g.c ? g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]) : T(0));
+    }
+  }
+}
+
+}  // namespace
+
+template <class S>
+void gemm(const Gemm<S>& g) {
+  if (g.m == 0 || g.n == 0) return;
+  if (g.k == 0) return fill_empty(g);
+  if (thin_gemm(g)) return;
+  Product<S>(g).run();
+}
+
+template void gemm(const Gemm<float>&);
+template void gemm(const Gemm<double>&);
+template void gemm(const Gemm<float16_t>&);
+template void gemm(const Gemm<bfloat16_t>&);
+
+}  // namespace mx::cpu

@@ -1,0 +1,70 @@
+// gemm_avx512.cpp — the inner loops of matrix products with AVX-512.
+
+#include "backend/cpu/gemm_tiles.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,fma,f16c")
+#endif
+
+namespace mx::cpu {
+
+namespace {
+
+// The masked forms only because the plain ones warn of their own undefined operand in GCC 12.
+constexpr __mmask16 kAll = 0xffff;
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+  using V = __m512;
+  static constexpr int lanes = 16;
+  static V load(const float* p) { return _mm512_loadu_ps(p); }
+  static V load(const float16_t* p) { return _mm512_maskz_cvtph_ps(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static V load(const bfloat16_t* p) {
+    __m512i wide = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, wide, 16));
+  }
+  static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+  static V set1(float x) { return _mm512_set1_ps(x); }
+  static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+};
+
+template <>
+struct Simd<double> {
+  using V = __m512d;
+  static constexpr int lanes = 8;
+  static V load(const double* p) { return _mm512_loadu_pd(p); }
+  static void store(double* p, V v) { _mm512_storeu_pd(p, v); }
+  static V set1(double x) { return _mm512_set1_pd(x); }
+  static V fma(V a, V b, V c) { return _mm512_fmadd_pd(a, b, c); }
+};
+
+// 32 registers: at most 28 sums, the rest for a row of b and an element of a.
+constexpr int kVectors = 4;
+constexpr int kRows[] = {0, 12, 12, 8, 6};
+
+#include "backend/cpu/gemm_tiles.inl"
+
+}  // namespace
+
+constinit const TileKernels<float> tiles_avx512_f32 = make_tiles<float>();
+constinit const TileKernels<double> tiles_avx512_f64 = make_tiles<double>();
+
+}  // namespace mx::cpu
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+// gemm_pack.h — bringing parts of matrices into the order in which the tiles read them: for each k, the
+// elements of one panel side by side. Converts half types on the way.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace mx::cpu {
+
+/// dst[p * padded + i] = src[i * w_stride + p * k_stride] for i < width, p < k; zero for width <= i < padded.
+template <class S, class T>
+void pack_panel(const S* src, int64_t w_stride, int64_t k_stride, int64_t width, int64_t padded, int64_t k, T* dst) {
+  if (width < padded) {
+    for (int64_t p = 0; p < k; ++p) std::fill(dst + p * padded + width, dst + (p + 1) * padded, T(0));
+  }
+  if (w_stride == 1) {
+    for (int64_t p = 0; p < k; ++p) {
+      if constexpr (std::is_same_v<S, T>) {
+        std::memcpy(dst + p * padded, src + p * k_stride, static_cast<size_t>(width) * sizeof(T));
+      } else {
+        for (int64_t i = 0; i < width; ++i) dst[p * padded + i] = static_cast<T>(src[p * k_stride + i]);
+      }
+    }
+    return;
+  }
+  // Lines of the source in turn, in stretches so short that the stretch of dst stays in the first cache.
+  constexpr int64_t kStretch = 32;
+  int64_t p = 0;
+  for (; p + kStretch <= k && k_stride == 1; p += kStretch) {
+    T* to = dst + p * padded;
+    int64_t i = 0;
+    if constexpr (std::is_same_v<S, float>) {
+      // Four lines at a time: 4 x 4 elements are transposed in registers.
+      typedef float V __attribute__((vector_size(16)));
+      for (; i + 4 <= width; i += 4) {
+        const float* from = src + i * w_stride + p;
+        for (int64_t q = 0; q < kStretch; q += 4) {
+          V r[4];
+          for (int j = 0; j < 4; ++j) std::memcpy(&r[j], from + j * w_stride + q, sizeof(V));
+          V a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+          V c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+          V out[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                      __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+          for (int j = 0; j < 4; ++j) std::memcpy(to + (q + j) * padded + i, &out[j], sizeof(V));
+        }
+      }
+    }
+    for (; i < width; ++i) {
+      T line[kStretch];
+      for (int64_t q = 0; q < kStretch; ++q) line[q] = static_cast<T>(src[i * w_stride + p + q]);
+      for (int64_t q = 0; q < kStretch; ++q) to[q * padded + i] = line[q];
+    }
+  }
+  for (; p < k; ++p) {
+    for (int64_t i = 0; i < width; ++i) dst[p * padded + i] = static_cast<T>(src[i * w_stride + p * k_stride]);
+  }
+}
+
+}  // namespace mx::cpu

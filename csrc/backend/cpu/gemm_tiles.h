@@ -1,0 +1,57 @@
+// gemm_tiles.h — the inner loops of matrix products, as a table of functions for each instruction set.
+// The tables are made by gemm_baseline.cpp, gemm_avx2.cpp and gemm_avx512.cpp from the templates in gemm_tiles.inl;
+// gemm.cpp picks one at run time and does the rest.
+#pragma once
+
+#include <cstdint>
+
+#include "base/half.h"
+
+namespace mx::cpu {
+
+constexpr int kMaxTileVectors = 4;
+constexpr int kMaxTileRows = 14;
+
+/// c (rows, vectors * lanes) = or += a (rows, k) · b (k, vectors * lanes). Rows of b and c are contiguous.
+/// Each element is summed over k in order with one rounding a step (where the machine has such a multiply-add).
+template <class T>
+using TileFn = void (*)(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row, T* c, int64_t c_row,
+                        bool add);
+
+/// out[4 * i + j] = x_i · w_j over k contiguous elements, for 4 rows of w and the rows of x that the table's
+/// index says.
+template <class T, class S>
+using DotsFn = void (*)(int64_t k, const T* x, int64_t x_row, const S* w, int64_t w_row, T* out);
+
+constexpr int kMaxDotRows = 4;
+
+template <class T>
+struct TileKernels {
+  int lanes;                         ///< Elements in a vector.
+  int vectors;                       ///< Vectors in the widest tile.
+  int rows[kMaxTileVectors + 1];     ///< Most rows of a tile of so many vectors.
+  TileFn<T> tile[kMaxTileVectors + 1][kMaxTileRows + 1];  ///< By vectors and rows.
+  DotsFn<T, T> dots[kMaxDotRows + 1];
+  DotsFn<T, float16_t> dots_f16[kMaxDotRows + 1];    ///< Only where T is float.
+  DotsFn<T, bfloat16_t> dots_bf16[kMaxDotRows + 1];  ///< Only where T is float.
+};
+
+/// The best table for the processor we run on. T is float or double.
+template <class T>
+const TileKernels<T>& tile_kernels();
+template <>
+const TileKernels<float>& tile_kernels<float>();
+template <>
+const TileKernels<double>& tile_kernels<double>();
+
+/// What every processor of this architecture has.
+extern const TileKernels<float> tiles_baseline_f32;
+extern const TileKernels<double> tiles_baseline_f64;
+#if defined(__x86_64__)
+extern const TileKernels<float> tiles_avx2_f32;  ///< With FMA and F16C.
+extern const TileKernels<double> tiles_avx2_f64;
+extern const TileKernels<float> tiles_avx512_f32;
+extern const TileKernels<double> tiles_avx512_f64;
+#endif
+
+}  // namespace mx::cpu

@@ -1,0 +1,92 @@
+#include "backend/cpu/strided.h"
+
+#include "base/dtype.h"
+
+namespace mx::cpu {
+
+Layout collapse(const Shape& shape, std::span<const Strides* const> strides) {
+  Layout out;
+  size_t n_operands = strides.size();
+  out.strides.resize(n_operands);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    out.size *= shape[d];
+    if (shape[d] == 1) continue;
+    // Joins the dimension before if each operand's next row begins where this one ends.
+    bool joins = !out.shape.empty();
+    for (size_t k = 0; k < n_operands && joins; ++k) joins = out.strides[k].back() == (*strides[k])[d] * shape[d];
+    if (joins) {
+      out.shape.back() *= shape[d];
+      for (size_t k = 0; k < n_operands; ++k) out.strides[k].back() = (*strides[k])[d];
+    } else {
+      out.shape.push_back(shape[d]);
+      for (size_t k = 0; k < n_operands; ++k) out.strides[k].push_back((*strides[k])[d]);
+    }
+  }
+  if (out.shape.empty()) {
+    out.shape.push_back(1);
+    for (Strides& s : out.strides) s.push_back(0);
+  }
+  return out;
+}
+
+Walk::Walk(const Layout& layout, int64_t begin) : index(begin), layout_(&layout) {
+  size_t n_dims = layout.shape.size();
+  position_.resize(n_dims, 0);
+  offsets_.resize(layout.strides.size(), 0);
+  for (size_t d = n_dims; d-- > 0 && begin > 0;) {
+    int64_t size = layout.shape[d];
+    // The outermost keeps what is left, so that a walk may stand at the end.
+    position_[d] = d ? begin % size : begin;
+    begin /= size;
+    for (size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += position_[d] * layout.strides[k][d];
+  }
+}
+
+void Walk::advance(int64_t n) {
+  const Layout& l = *layout_;
+  index += n;
+  size_t d = l.shape.size() - 1;
+  position_[d] += n;
+  for (size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += n * l.strides[k][d];
+  while (d > 0 && position_[d] == l.shape[d]) {
+    for (size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += l.strides[k][d - 1] - position_[d] * l.strides[k][d];
+    position_[d] = 0;
+    ++position_[--d];
+  }
+}
+
+Reader::Reader(const void* first, size_t itemsize, const Shape& shape, const Strides& strides)
+    : first_(static_cast<const std::byte*>(first)), itemsize_(itemsize), layout_(collapse(shape, {&strides})) {}
+
+namespace {
+
+template <class T>
+const void* read_bits(const Layout& layout, const std::byte* first, int64_t begin, int64_t n, void* scratch) {
+  const T* src = reinterpret_cast<const T*>(first);
+  Walk walk(layout, begin);
+  int64_t stride = layout.inner_stride(0);
+  if (stride == 1 && walk.run() >= n) return src + walk.offset(0);
+  T* dst = static_cast<T*>(scratch);
+  while (n > 0) {
+    int64_t run = std::min(n, walk.run());
+    gather_run(src + walk.offset(0), stride, run, dst);
+    dst += run;
+    n -= run;
+    walk.advance(run);
+  }
+  return scratch;
+}
+
+}  // namespace
+
+const void* Reader::read(int64_t begin, int64_t n, void* scratch) const {
+  if (contiguous()) return first_ + begin * static_cast<int64_t>(itemsize_);
+  switch (itemsize_) {
+    case 1: return read_bits<uint8_t>(layout_, first_, begin, n, scratch);
+    case 2: return read_bits<uint16_t>(layout_, first_, begin, n, scratch);
+    case 4: return read_bits<uint32_t>(layout_, first_, begin, n, scratch);
+    default: return read_bits<uint64_t>(layout_, first_, begin, n, scratch);
+  }
+}
+
+}  // namespace mx::cpu

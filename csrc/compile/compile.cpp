@@ -1,0 +1,45 @@
+// compile.cpp — tracing and replaying. The passes over the traced graph are in simplify.cpp and fuse.cpp.
+
+#include "compile/compile.h"
+
+#include <atomic>
+
+#include "graph/marker.h"
+#include "runtime/eval.h"
+
+namespace mx {
+
+namespace {
+std::atomic<bool> enabled{true};
+}
+
+bool compile_enabled() { return enabled; }
+void set_compile_enabled(bool on) { enabled = on; }
+
+CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
+  {
+    LiveTrace trace;
+    Arrays sources;
+    for (const Type& t : inputs) sources.push_back(array::placeholder(t, "compile"));
+    Extract piece = extract(f(sources), sources, trace.since());
+    graph_ = std::move(piece.graph);
+    captured_ = std::move(piece.captured);
+  }
+  Arrays constant;
+  for (const array& a : captured_) {
+    // Outside this trace, is another transformation still at work on what was captured?
+    if (!a.available() && must_retain(*a.node())) cacheable_ = false;
+    if (a.available() && a.node()->call && must_retain(*a.node())) cacheable_ = false;
+    if (a.node()->placeholder) cacheable_ = false;
+  }
+  if (cacheable_) {
+    eval(captured_);
+  }
+  merge_common_steps(graph_);
+  drop_dead_steps(graph_);
+  fuse_elementwise(graph_, captured_);
+}
+
+Arrays CompiledTrace::operator()(const Arrays& inputs) const { return replay(graph_, inputs, captured_); }
+
+}  // namespace mx

@@ -1,0 +1,112 @@
+// math.h — what the arithmetic in this folder stands on, for a C++ compiler and for Metal's.
+//
+// The functions here are templates in the common subset of C++ and MSL: no double by name, no `if constexpr`.
+// `m::exp` is std::exp or metal::exp. Overloads are chosen by category<T>: Integer, Real or ComplexNumber.
+// Wide<T> is a type with room to spare for intermediate results: double for float on the host, T on Metal.
+#pragma once
+
+#ifdef __METAL_VERSION__
+#include <metal_stdlib>
+#define MX_FN inline
+#else
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+// Inlined always: a caller compiled for a newer instruction set must not call the baseline version.
+#define MX_FN inline __attribute__((always_inline))
+#endif
+
+namespace mx::scalar {
+
+#ifdef __METAL_VERSION__
+namespace m = metal;
+template <class T>
+struct WideOf {
+  using type = T;
+};
+template <>
+struct WideOf<half> {
+  using type = float;
+};
+#else
+namespace m {
+using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::ceil, std::copysign, std::cos,
+    std::cosh, std::erf, std::erfc, std::exp, std::expm1, std::fabs, std::floor, std::fmod, std::log, std::log10, std::log1p,
+    std::log2, std::numeric_limits, std::pow, std::rint, std::sin, std::sinh, std::sqrt, std::tan, std::tanh, std::trunc;
+}
+template <class T>
+struct WideOf {
+  using type = T;
+};
+template <>
+struct WideOf<float> {
+  using type = double;
+};
+#endif
+
+template <class T>
+using Wide = typename WideOf<T>::type;
+
+template <class R>
+struct Complex;
+
+struct Integer {};
+struct Real {};
+struct ComplexNumber {};
+
+template <class T>
+struct CategoryOf {
+  using type = Integer;
+};
+template <>
+struct CategoryOf<float> {
+  using type = Real;
+};
+#ifndef __METAL_VERSION__
+template <>
+struct CategoryOf<double> {
+  using type = Real;
+};
+#endif
+template <class R>
+struct CategoryOf<Complex<R>> {
+  using type = ComplexNumber;
+};
+
+/// A value that says which overload to take.
+template <class T>
+MX_FN typename CategoryOf<T>::type category() {
+  return typename CategoryOf<T>::type();
+}
+
+/// The unsigned type in which T's arithmetic is done: it wraps, and is not promoted to a signed int.
+template <int size>
+struct WrapOf {
+  using type = uint32_t;
+};
+template <>
+struct WrapOf<8> {
+  using type = uint64_t;
+};
+template <class T>
+using Wrap = typename WrapOf<sizeof(T)>::type;
+
+template <class T>
+MX_FN T infinity() {
+  return m::numeric_limits<T>::infinity();
+}
+template <class T>
+MX_FN T not_a_number() {
+  return m::numeric_limits<T>::quiet_NaN();
+}
+template <class T>
+MX_FN bool is_nan(T x) {
+  return x != x;
+}
+template <class T>
+MX_FN bool is_finite(T x) {
+  return m::fabs(x) < infinity<T>();
+}
+
+}  // namespace mx::scalar

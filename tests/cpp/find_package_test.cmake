@@ -1,0 +1,13 @@
+# Installs mxform's C++ library into a scratch prefix and builds and runs the example against it.
+set(prefix ${BUILD}/find_package/prefix)
+set(work ${BUILD}/find_package/build)
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "failed: ${ARGN}")
+  endif()
+endfunction()
+run(${CMAKE_COMMAND} --install ${BUILD} --component cpp --prefix ${prefix})
+run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${SOURCE} -B ${work} -DCMAKE_PREFIX_PATH=${prefix} -DSANITIZE=${SANITIZE})
+run(${CMAKE_COMMAND} --build ${work})
+run(${work}/example)

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs every test in the active Python environment: builds the wheel, installs it with its test extra, runs
+# pytest against the installed package, then builds and runs the C++ tests. Extra arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python}
+
+$python -m pip wheel --quiet --no-deps --wheel-dir build/dist .
+$python -m pip install --quiet --force-reinstall --no-deps build/dist/mxform-*.whl
+$python -m pip install --quiet "$(ls build/dist/mxform-*.whl)[test]"
+
+# doctest, the C++ test framework, is a system package; without it CMake fetches its source.
+if [ ! -e /usr/include/doctest/doctest.h ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  apt-get install -y -q doctest-dev >/dev/null || true
+fi
+scripts=$($python -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
+export PATH="$scripts:$PATH"
+cmake -G Ninja -S . -B build/cpp -DMXFORM_PYTHON=OFF -DMXFORM_TESTS=ON >/dev/null
+cmake --build build/cpp
+ctest --test-dir build/cpp --output-on-failure
+
+# From another folder, so that the installed package is what is tested.
+cd tests/python
+$python -m pytest -c ../../pyproject.toml --rootdir ../.. . "$@"
