@@ -8,20 +8,49 @@
 // One include a family.
 #include "compile/program.h"
 #include "graph/marker.h"
+#include "ops/cast_params.h"
 #include "ops/create_params.h"
+#include "ops/elementwise_params.h"
+#include "ops/index_params.h"
 #include "ops/matmul_params.h"
 #include "ops/movement_params.h"
+#include "ops/scan_params.h"
+#include "ops/sort_params.h"
 
 namespace mx {
 
 std::span<const Primitive* const> all_primitives() {
   static const std::vector<const Primitive*> list = {
       &marker_p,
+#define UNARY(NAME, ...) &NAME##_p,
+#include "ops/unary.def"
+#define BINARY(NAME, ...) &NAME##_p,
+#include "ops/binary.def"
+#define TERNARY(NAME, ...) &NAME##_p,
+#include "ops/ternary.def"
+      &astype_p, &view_p, &stop_gradient_p, &contiguous_p, &depends_p,
       &matmul_p,
       &addmm_p,
       &fused_p,
       &reshape_p, &broadcast_p, &transpose_p, &slice_p, &slice_update_p, &dynamic_slice_p, &dynamic_slice_update_p, &as_strided_p,
       &as_strided_add_p, &diagonal_p, &concatenate_p, &arange_p,
+      &gather_p,
+      &gather_axis_p,
+      &scatter_p,
+      &scatter_reduce_p,
+      &scatter_axis_p,
+      &cumsum_p,
+      &cumprod_p,
+      &cummax_p,
+      &cummin_p,
+      &cumargmax_p,
+      &cumargmin_p,
+      &logcumsumexp_p,
+      &linear_recurrence_p,
+      &sort_p,
+      &argsort_p,
+      &argpartition_p,
+      &searchsorted_p,
       // (new primitives above this line)
   };
   return list;

@@ -62,7 +62,7 @@ const Primitive view_p = define<CastParams>({
 array view(const array& a, Dtype dtype) {
   if (a.dtype() == dtype) return a;
   // Bytes other than 0 and 1 are no bools.
-  if (dtype == Dtype::bool_ && a.itemsize() == 1) return astype(a, dtype);
+  if (dtype == Dtype::bool_) return astype(view(a, Dtype::uint8), dtype);
   return make_node(view_p, CastParams{dtype}, {a}, {dtype, viewed_shape(a.shape(), a.dtype(), dtype)});
 }
 

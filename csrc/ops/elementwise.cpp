@@ -54,10 +54,9 @@ array exponent_slope(const array& a, const array& y) {
 // p / (p² + q²), and 0 at (0, 0). Scaled by the larger one, so that the squares neither overflow nor vanish.
 array angle_slope(const array& p, const array& q) {
   array size = stop_gradient(maximum(abs(p), abs(q)));
-  array one = filled_like(1, size);
-  array scale = where(equal(size, filled_like(0, size)), one, size);
-  array u = p / scale, v = q / scale;
-  return u / ((square(u) + square(v) + (one - stop_gradient(maximum(abs(u), abs(v))))) * scale);
+  array origin = equal(size, filled_like(0, size)), one = filled_like(1, size);
+  array scale = where(origin, one, size), u = p / scale, v = q / scale;
+  return u / (where(origin, one, square(u) + square(v)) * scale);
 }
 // e^a / (e^a + e^b), and one half for equal infinities.
 array share_exp(const array& a, const array& b) {
@@ -94,7 +93,7 @@ array own_vjp(UnaryOp op, const array& x, const array& y, const array& ct) {
     case UnaryOp::sign: return is_complex(x.dtype()) ? through_sign(x, y, ct) : array();
     case UnaryOp::conjugate: return conjugate(ct);
     case UnaryOp::real: return wide;
-    default: return wide * filled_like(1, wide) * broadcast_to(array(complex64_t(0, 1)), wide.shape());
+    default: return strong_zero_multiply(wide, broadcast_to(array(complex64_t(0, 1)), wide.shape()));
   }
 }
 
@@ -134,7 +133,12 @@ array unary(const Primitive& p, Accepts accepts, Result result, const array& a) 
   return make_node(p, {}, {astype(a, t)}, {result_of(result, t), a.shape()});
 }
 
+// Whether `a` is the number 2 and will never be anything else: not part of a graph, not traced.
+bool is_constant_two(const array& a) { return a.available() && !a.call() && a.size() == 1 && a.item<complex64_t>() == complex64_t(2); }
+
 array binary(const Primitive& p, Accepts accepts, Result result, const array& a, const array& b) {
+  // x ** 2 is common, and a hundred times faster as a product.
+  if (&p == &power_p && b.ndim() == 0 && promote(a.dtype(), b.dtype()) == a.dtype() && is_constant_two(b)) return square(a);
   Dtype t = accepts == Accepts::Truth ? Dtype::bool_ : computed_dtype(p.name, accepts, promote(a.dtype(), b.dtype()));
   if (a.shape() == b.shape()) return make_node(p, {}, {astype(a, t), astype(b, t)}, {result_of(result, t), a.shape()});
   Shape shape = broadcast_shapes(a.shape(), b.shape(), p.name);
@@ -222,7 +226,7 @@ Primitive binary_primitive(std::string_view name, Accepts accepts, Result result
   []([[maybe_unused]] const array& a, [[maybe_unused]] const array& b, [[maybe_unused]] const array& y) -> Slope { return SLOPE; }
 #define BINARY(NAME, ACCEPTS, RESULT, SLOPE_A, SLOPE_B, DOC)                                                 \
   const Primitive NAME##_p =                                                                                 \
-      binary_primitive(#NAME, Accepts::ACCEPTS, Result::RESULT, SLOPE_FN((SLOPE_A)), SLOPE_FN((SLOPE_B)));   \
+      binary_primitive(#NAME, Accepts::ACCEPTS, Result::RESULT, SLOPE_FN(SLOPE_A), SLOPE_FN(SLOPE_B));       \
   array NAME(const array& a, const array& b) { return binary(NAME##_p, Accepts::ACCEPTS, Result::RESULT, a, b); }
 #include "ops/binary.def"
 

@@ -18,7 +18,8 @@ struct GatherParams {
   auto fields() const { return std::tie(axes, at); }
 };
 
-/// scatter: inputs (a, updates, index 0, ...). Updates have the shape that gather would return.
+/// scatter (set, add) and scatter_reduce (multiply, minimum, maximum): inputs (a, updates, index 0, ...). Updates
+/// have the shape that gather would return.
 struct ScatterParams {
   Axes axes;
   int at = 0;
@@ -39,6 +40,6 @@ struct ScatterAxisParams {
   auto fields() const { return std::tie(axis, mode); }
 };
 
-extern const Primitive gather_p, scatter_p, gather_axis_p, scatter_axis_p;
+extern const Primitive gather_p, scatter_p, scatter_reduce_p, gather_axis_p, scatter_axis_p;
 
 }  // namespace mx

@@ -88,50 +88,158 @@ Shares shares(const ScatterParams& p, const Call& c) {
 array placed(const ScatterParams& p, const Call& c, const array& onto, const array& updates, ScatterMode mode) {
   return scatter_at(onto, inputs_from(c, 2), updates, p.axes, p.at, mode);
 }
+array nothing_like(const array& x) { return zeros(x.shape(), x.dtype()); }
 
-array push_scatter(const ScatterParams& p, const Call& c, int i, const array& t) {
-  array nothing = i == 0 ? zeros(c.in(1).shape(), t.dtype()) : zeros(c.in(0).shape(), t.dtype());
-  switch (p.mode) {
-    case ScatterMode::set:
-      return i == 0 ? placed(p, c, t, nothing, ScatterMode::set) : placed(p, c, nothing, t, ScatterMode::set);
-    case ScatterMode::add:
-      return i == 0 ? t : placed(p, c, nothing, t, ScatterMode::add);
-    case ScatterMode::multiply: {
-      if (i == 0) return strong_zero_multiply(placed(p, c, ones_like(c.in(0)), c.in(1), ScatterMode::multiply), t);
-      Arrays indices = inputs_from(c, 2);
-      array slope = gather_at(c.in(0), indices, p.axes, p.at);
-      if (may_repeat(c)) slope = slope * product_of_others(c.in(1), c.in(0).shape(), p, indices);
-      return placed(p, c, nothing, strong_zero_multiply(slope, t), ScatterMode::add);
-    }
-    default: {
-      Shares share = shares(p, c);
-      if (i == 0) return share.old * t;
-      return placed(p, c, nothing, share.updates * t, ScatterMode::add);
-    }
+// One example's scatter for a batch. Only if the examples have different indices must these say which example is meant.
+array scatter_batch(const ScatterParams& p, const Batch& b) {
+  if (!any_mapped_from(b, 2)) {
+    return scatter_at(b.in(0), inputs_from(b.call(), 2), b.in(1), shift(p.axes), p.at + 1, p.mode);
   }
+  auto [indices, axes] = batched_indices(b, 2, p.axes);
+  return scatter_at(b.in(0), indices, moveaxis(b.in(1), 0, p.at), axes, p.at, p.mode);
 }
 
-// Pulls a cotangent through the linear modes; the others are pulled back through their pushforward.
-array pull_linear(const ScatterParams& p, const Call& c, int i, const array& ct) {
-  if (i == 0) return p.mode == ScatterMode::add ? ct : placed(p, c, ct, zeros(c.in(1).shape(), ct.dtype()), ScatterMode::set);
-  Arrays indices = inputs_from(c, 2);
-  array found = gather_at(ct, indices, p.axes, p.at);
-  if (p.mode == ScatterMode::add || !may_repeat(c)) return found;
-  int n_rest = c.in(0).ndim() - static_cast<int>(p.axes.size());
-  array last = beside_rest(last_writes(c.in(0).shape(), p, indices), n_rest, p.at);
-  return where(last, found, array(0, ct.dtype()));
+// For each update along an axis whether it is the last one to its place.
+array last_writes_along(const Shape& shape, const array& indices, int axis) {
+  int64_t n = indices.shape(axis);
+  Shape along(indices.shape().size(), 1);
+  along[static_cast<size_t>(axis)] = n;
+  array number = broadcast_to(reshape(arange(n), along), indices.shape());
+  array seen = put_along_axis(full(shape, -1, number.dtype()), indices, number, axis);
+  return equal(take_along_axis(seen, indices, axis), number);
 }
 
 }  // namespace
 
 // ---- records
 
-const Primitive scatter_linear_p = define<ScatterParams>({
+// set and add: linear in both arrays.
+const Primitive scatter_p = define<ScatterParams>({
     .name = "scatter",
     .infer = [](auto&, const Call& c) { return c.in(0).type(); },
-    .jvp = push_scatter,
-    .vjp = [](auto& p, const Call& c, int i, const array& ct) { return pull_linear(p, c, i, ct); },
+    .jvp = [](auto& p, const Call& c, int i, const array& t) {
+      if (i == 1) return placed(p, c, zeros(c.in(0).shape(), t.dtype()), t, p.mode);
+      return p.mode == ScatterMode::add ? t : placed(p, c, t, zeros(c.in(1).shape(), t.dtype()), p.mode);
+    },
+    .vjp = [](auto& p, const Call& c, int i, const array& ct) {
+      bool add = p.mode == ScatterMode::add;
+      if (i == 0) return add ? ct : placed(p, c, ct, zeros(c.in(1).shape(), ct.dtype()), p.mode);
+      Arrays indices = inputs_from(c, 2);
+      array found = gather_at(ct, indices, p.axes, p.at);
+      if (add || !may_repeat(c)) return found;
+      int n_rest = c.in(0).ndim() - static_cast<int>(p.axes.size());
+      array last = beside_rest(last_writes(c.in(0).shape(), p, indices), n_rest, p.at);
+      return where(last, found, array(0, ct.dtype()));
+    },
+    .vmap = [](auto& p, const Batch& b) { return scatter_batch(p, b); },
     .first_index_input = 2,
 });
+
+// multiply, minimum and maximum.
+const Primitive scatter_reduce_p = define<ScatterParams>({
+    .name = "scatter_reduce",
+    .infer = [](auto&, const Call& c) { return c.in(0).type(); },
+    .jvp = [](auto& p, const Call& c, int i, const array& t) {
+      if (p.mode != ScatterMode::multiply) {
+        Shares share = shares(p, c);
+        if (i == 0) return strong_zero_multiply(share.old, t);
+        return placed(p, c, nothing_like(c.in(0)), strong_zero_multiply(share.updates, t), ScatterMode::add);
+      }
+      if (i == 0) return strong_zero_multiply(placed(p, c, ones_like(c.in(0)), c.in(1), ScatterMode::multiply), t);
+      Arrays indices = inputs_from(c, 2);
+      array slope = gather_at(c.in(0), indices, p.axes, p.at);
+      if (may_repeat(c)) slope = slope * product_of_others(c.in(1), c.in(0).shape(), p, indices);
+      return placed(p, c, nothing_like(c.in(0)), strong_zero_multiply(slope, t), ScatterMode::add);
+    },
+    .vmap = [](auto& p, const Batch& b) { return scatter_batch(p, b); },
+    .first_index_input = 2,
+});
+
+const Primitive scatter_axis_p = define<ScatterAxisParams>({
+    .name = "scatter_axis",
+    .infer = [](auto&, const Call& c) { return c.in(0).type(); },
+    .jvp = [](auto& p, const Call& c, int i, const array& t) {
+      if (i == 1) return scatter_along_axis(zeros(c.in(0).shape(), t.dtype()), c.in(2), t, p.axis, p.mode);
+      if (p.mode == ScatterMode::add) return t;
+      return scatter_along_axis(t, c.in(2), zeros(c.in(1).shape(), t.dtype()), p.axis, p.mode);
+    },
+    .vjp = [](auto& p, const Call& c, int i, const array& ct) {
+      bool add = p.mode == ScatterMode::add;
+      if (i == 0) return add ? ct : scatter_along_axis(ct, c.in(2), zeros(c.in(1).shape(), ct.dtype()), p.axis, p.mode);
+      array found = take_along_axis(ct, c.in(2), p.axis);
+      if (add || c.in(2).shape(p.axis) <= 1) return found;
+      return where(last_writes_along(c.in(0).shape(), c.in(2), p.axis), found, array(0, ct.dtype()));
+    },
+    .vmap = [](auto& p, const Batch& b) { return scatter_along_axis(b.in(0), b.in(2), b.in(1), p.axis + 1, p.mode); },
+    .first_index_input = 2,
+});
+
+// ---- public functions
+
+array scatter_at(const array& a, const Arrays& indices, const array& updates, const Axes& axes, int at, ScatterMode mode) {
+  IndexPlan plan = plan_indices(a, indices, axes, at, "index");
+  array cast = astype(updates, a.dtype());
+  if (broadcast_shapes(cast.shape(), plan.result_shape, "index") != plan.result_shape) {
+    throw ValueError(cat("[index] updates of shape ", updates.shape(), " do not broadcast to the indexed shape ",
+                         plan.result_shape, "."));
+  }
+  cast = broadcast_to(cast, plan.result_shape);
+  if (indices.empty()) {
+    switch (mode) {
+      case ScatterMode::set: return cast;
+      case ScatterMode::add: return add(a, cast);
+      case ScatterMode::multiply: return multiply(a, cast);
+      case ScatterMode::minimum: return minimum(a, cast);
+      case ScatterMode::maximum: return maximum(a, cast);
+    }
+  }
+  SmallVector<array, 3> inputs{a, cast};
+  for (array& index : plan.indices) inputs.push_back(std::move(index));
+  bool linear = mode == ScatterMode::set || mode == ScatterMode::add;
+  return make_node(linear ? scatter_p : scatter_reduce_p, ScatterParams{std::move(plan.axes), at, mode}, std::move(inputs), a.type());
+}
+
+array scatter_along_axis(const array& a, const array& indices, const array& values, int axis, ScatterMode mode) {
+  constexpr std::string_view op = "put_along_axis";
+  check_indices(indices, op);
+  axis = normalize_axis(axis, a.ndim(), op);
+  Shape others = without_axis(a.shape(), axis);
+  if (aligned_shape(a, indices, axis, op) != others) {
+    throw ValueError(cat("[", op, "] indices do not broadcast to a: indices are ", indices.shape(), ", a is ", a.shape(),
+                         "; on the axes other than ", axis, " they need size 1 or a's size."));
+  }
+  array index = broadcast_to(indices, with_axis(others, indices.shape(axis), axis));
+  array updates = astype(values, a.dtype());
+  if (broadcast_shapes(updates.shape(), index.shape(), op) != index.shape()) {
+    throw ValueError(cat("[", op, "] values do not broadcast to the indices: values are ", values.shape(), ", indices ",
+                         index.shape(), "."));
+  }
+  updates = broadcast_to(updates, index.shape());
+  if (mode == ScatterMode::set || mode == ScatterMode::add) {
+    return make_node(scatter_axis_p, ScatterAxisParams{axis, mode}, {a, updates, index}, a.type());
+  }
+  // Rare modes: every position of every axis is spelled out.
+  Arrays all;
+  for (int i = 0; i < a.ndim(); ++i) {
+    Shape along(a.shape().size(), 1);
+    along[static_cast<size_t>(i)] = index.shape(i);
+    all.push_back(i == axis ? index : reshape(arange(index.shape(i)), along));
+  }
+  return scatter_at(a, all, updates, all_axes(a.ndim()), 0, mode);
+}
+
+array scatter_add_along_axis(const array& a, const array& indices, const array& values, int axis) {
+  return scatter_along_axis(a, indices, values, axis, ScatterMode::add);
+}
+
+array put_along_axis(const array& a, const array& indices, const array& values, std::optional<int> axis) {
+  if (axis) return scatter_along_axis(a, indices, values, *axis, ScatterMode::set);
+  check_indices(indices, "put_along_axis");
+  array updates = values;
+  if (broadcast_shapes(values.shape(), indices.shape(), "put_along_axis") == indices.shape()) {
+    updates = flatten(broadcast_to(values, indices.shape()));
+  }
+  return reshape(scatter_along_axis(flatten(a), flatten(indices), updates, 0, ScatterMode::set), a.shape());
+}
 
 }  // namespace mx

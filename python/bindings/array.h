@@ -28,6 +28,21 @@ inline array& get_array(PyObject* o) { return reinterpret_cast<ArrayObject*>(o)-
 /// A new reference to a Python object that holds `a`; null with a Python error set if there is no memory.
 PyObject* wrap(array a) noexcept;
 
+// Index expressions; indexing.cpp. `value` may be anything that converts to an array.
+array get_item(const array& x, PyObject* key);
+array set_item(const array& x, PyObject* key, PyObject* value);
+/// What `x.at` gives.
+py::object array_at(const array& x);
+
+// Values; array_values.cpp.
+PyObject* to_scalar(const array& a);  ///< A Python number from an array with one element; evaluates.
+PyObject* to_list(const array& a);    ///< Nested lists of numbers; evaluates.
+extern PyMethodDef value_methods[];   ///< item, tolist, astype's kin, pickling, copying.
+
+// Text; print.cpp.
+PyObject* repr_array(PyObject* self);
+
+void bind_values(py::module_& m);         ///< array_values.cpp
 void bind_array(py::module_& m);          ///< The type with its slots (array.cpp).
 void bind_array_methods(py::module_& m);  ///< sum, reshape, ... on the type (array_methods.cpp).
 

@@ -4,10 +4,12 @@
 #include "bindings/convert.h"
 
 #include <cmath>
+#include <cstring>
+#include <utility>
 #include <vector>
 
 #include "bindings/interop.h"
-#include "ops/elementwise.h"
+#include "ops/cast.h"
 #include "ops/movement.h"
 
 namespace mx::python {
@@ -105,6 +107,13 @@ bool fits_int32(PyObject* o) {
   return !overflow && x == static_cast<int32_t>(x);
 }
 
+bool fits_uint64(PyObject* o) {
+  PyLong_AsUnsignedLongLong(o);
+  bool fits = !PyErr_Occurred();
+  PyErr_Clear();
+  return fits;
+}
+
 Dtype natural_dtype(PyObject* number) {
   switch (number_kind(number)) {
     case NumberKind::boolean: return Dtype::bool_;
@@ -114,7 +123,8 @@ Dtype natural_dtype(PyObject* number) {
   }
 }
 
-// Scalars repeat (`x * 2`, `x + 1e-5`): the last ones made are kept. Guarded by the GIL.
+// Scalars beside arrays repeat (`x * 2`, `x + 1e-5`): the last ones made are kept. Guarded by the GIL. Arrays that
+// the user makes himself are never shared: compile knows captured ones by their identity.
 struct CachedScalar {
   uint64_t bits;
   Dtype dtype;
@@ -123,23 +133,25 @@ struct CachedScalar {
 constexpr size_t kScalarCache = 128;
 
 template <class T>
-array scalar_array(T x, Dtype t) {
+array cached_scalar(T x, Dtype t) {
   static auto* cache = new CachedScalar[kScalarCache]();
   uint64_t bits = 0;
   std::memcpy(&bits, &x, sizeof(T));
   size_t slot = ((bits ^ (bits >> 29)) * 0x9e3779b97f4a7c15ull + static_cast<size_t>(t) * 0x85ebca6bull) >> 57;
   CachedScalar& c = cache[slot];
-  if (!c.value.defined() || c.bits != bits || c.dtype != t) {
-    c = {bits, t, array::from(std::span<const T>(&x, 1), {})};
-  }
+  if (!c.value.defined() || c.bits != bits || c.dtype != t) c = {bits, t, array::copy_of(&x, t, {})};
   return c.value;
 }
 
-array number_array(PyObject* o, Dtype t) {
+array fresh_number(PyObject* o, Dtype t) {
   return dispatch(t, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    return scalar_array(number_as<T>(o), t);
+    auto x = number_as<typename decltype(tag)::type>(o);
+    return array::copy_of(&x, t, {});
   });
+}
+
+array weak_number(PyObject* o, Dtype t) {
+  return dispatch(t, [&](auto tag) { return cached_scalar(number_as<typename decltype(tag)::type>(o), t); });
 }
 
 // ---- nested lists
@@ -230,7 +242,7 @@ class Nested {
 
 array to_array(PyObject* o, std::optional<Dtype> t) {
   if (is_array(o)) return t ? astype(get_array(o), *t) : get_array(o);
-  if (is_python_number(o)) return number_array(o, t ? *t : natural_dtype(o));
+  if (is_python_number(o)) return fresh_number(o, t ? *t : natural_dtype(o));
   if (PyList_Check(o) || PyTuple_Check(o)) return Nested(o).build(t);
   if (PyUnicode_Check(o) || o == Py_None) not_an_array(o);
   if (auto a = from_foreign(o, t, Copy::always)) return *a;
@@ -244,9 +256,9 @@ array to_array(PyObject* o, std::optional<Dtype> t) {
 array to_array_beside(PyObject* o, const array& beside, What what) {
   Dtype t = beside.dtype();
   if (is_array(o)) return get_array(o);
-  if (PyFloat_Check(o)) return number_array(o, is_inexact(t) ? t : Dtype::float32);
-  if (PyComplex_Check(o)) return number_array(o, Dtype::complex64);
-  if (PyBool_Check(o)) return number_array(o, Dtype::bool_);
+  if (PyFloat_Check(o)) return weak_number(o, is_inexact(t) ? t : Dtype::float32);
+  if (PyComplex_Check(o)) return weak_number(o, Dtype::complex64);
+  if (PyBool_Check(o)) return weak_number(o, Dtype::bool_);
   py::object index;
   if (!PyLong_Check(o) && PyIndex_Check(o)) {  // NumPy's integer scalars
     index = py::reinterpret_steal<py::object>(PyNumber_Index(o));
@@ -263,7 +275,7 @@ array to_array_beside(PyObject* o, const array& beside, What what) {
         if constexpr (!std::is_integral_v<T>) {
           return true;
         } else if constexpr (std::is_same_v<T, uint64_t>) {
-          return overflow ? overflow > 0 && _PyLong_NumBits(o) <= 64 : x >= 0;
+          return overflow ? overflow > 0 && fits_uint64(o) : x >= 0;
         } else {
           return !overflow && std::in_range<std::conditional_t<std::is_same_v<T, bool>, int, T>>(x);
         }
@@ -273,7 +285,7 @@ array to_array_beside(PyObject* o, const array& beside, What what) {
                              ", the dtype of the array beside it. Cast the array first, or give an array."));
       }
     }
-    return number_array(o, t);
+    return weak_number(o, t);
   }
   // An array from elsewhere adapts its width, but not its kind: float16 + NumPy float64 stays float16, int32 + float64
   // does not lose the fraction.

@@ -6,6 +6,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -72,7 +73,11 @@ PyObject* to_python(const Shape& s);  // a tuple of ints
 inline PyObject* to_python(bool x) { return PyBool_FromLong(x); }
 inline PyObject* to_python(Dtype t) { return Py_NewRef(dtype_object(t)); }
 inline PyObject* to_python(py::object o) { return o.release().ptr(); }
-inline PyObject* to_python(int64_t x) { return checked(PyLong_FromLongLong(x)); }
+template <std::integral I>
+PyObject* to_python(I x) {
+  if constexpr (std::is_signed_v<I>) return checked(PyLong_FromLongLong(x));
+  return checked(PyLong_FromUnsignedLongLong(static_cast<unsigned long long>(x)));
+}
 inline PyObject* to_python(double x) { return checked(PyFloat_FromDouble(x)); }
 inline PyObject* to_python(const std::string& s) { return checked(PyUnicode_FromStringAndSize(s.data(), static_cast<Py_ssize_t>(s.size()))); }
 

@@ -18,6 +18,9 @@ enum class Copy : uint8_t { always, if_needed, never };
 /// Throws ValueError if the memory would have to be copied under Copy::never.
 std::optional<array> from_foreign(PyObject* o, std::optional<Dtype> t, Copy copy);
 
+/// Whether from_foreign() would try: by attributes only, nothing is converted.
+bool is_array_like(PyObject* o);
+
 /// The memory behind a DLPack object or capsule (dlpack.cpp).
 array from_dlpack(PyObject* o, std::optional<Dtype> t, Copy copy);
 
@@ -32,7 +35,9 @@ array uninitialized(Type type);
 array adopt_memory(void* data, Type type, Strides strides, void (*release)(void*), void* owner);
 /// A row-contiguous copy of foreign memory. Strides in bytes; `swap` reverses the bytes of each element.
 array copy_memory(const void* data, Type type, const Strides& byte_strides, bool swap = false);
-/// What to make of float64 and complex without `t`: applies the default dtype rules or `t`.
+/// The dtype that memory of dtype `found` becomes: `t`, or float32 for float64.
+Dtype imported_dtype(Dtype found, std::optional<Dtype> t);
+/// `a` as that dtype, cast at once.
 array finish_import(array a, std::optional<Dtype> t, Copy copy);
 
 }  // namespace mx::python

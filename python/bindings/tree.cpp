@@ -125,7 +125,7 @@ bool surely_leaf(PyTypeObject* t) {
   return t == array_type || t == &PyFloat_Type || t == &PyLong_Type || t == &PyUnicode_Type || t == &PyBool_Type;
 }
 
-// The children of `o` if it is a container other than an exact list, tuple, dict or None; describes it in `node`.
+// open_node() for containers other than an exact list, tuple, dict or None.
 bool open_container(PyObject* o, TreeNode& node, Leaves& children) {
   PyTypeObject* type = Py_TYPE(o);
   if (surely_leaf(type)) return false;
@@ -162,6 +162,25 @@ bool open_container(PyObject* o, TreeNode& node, Leaves& children) {
 }
 
 }  // namespace
+
+bool open_node(PyObject* o, TreeNode& node, Leaves& children) {
+  if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
+    node.kind = PyList_CheckExact(o) ? TreeNode::list : TreeNode::tuple;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+      children.push_back(py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i)));
+    }
+    node.n_children = static_cast<uint32_t>(children.size());
+  } else if (PyDict_CheckExact(o)) {
+    node.kind = TreeNode::dict;
+    read_keys(o, node);
+    for (py::handle key : node.data) children.push_back(value_of(o, key.ptr()));
+  } else if (o == Py_None) {
+    node.kind = TreeNode::none;
+  } else {
+    return open_container(o, node, children);
+  }
+  return true;
+}
 
 // ---- taking apart
 
@@ -447,7 +466,7 @@ void MixedTree::separate(bool numbers) {
 }
 
 Leaves MixedTree::filled(std::span<const array> replaced) const {
-  check_count(replaced.size(), arrays.size());
+  check_count(replaced.size(), position.size());
   Leaves all(leaves);
   for (size_t k = 0; k < replaced.size(); ++k) all[position[k]] = py::reinterpret_steal<py::object>(checked(wrap(replaced[k])));
   return all;
@@ -624,22 +643,7 @@ namespace {
 Leaves children_like(const TreeNode& node, PyObject* o, const std::vector<std::string>& path, const std::string& what) {
   Leaves out;
   TreeNode found;
-  Tree one;
-  if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
-    found.kind = PyList_CheckExact(o) ? TreeNode::list : TreeNode::tuple;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-      out.push_back(py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i)));
-    }
-    found.n_children = static_cast<uint32_t>(out.size());
-  } else if (PyDict_CheckExact(o)) {
-    found.kind = TreeNode::dict;
-    read_keys(o, found);
-    for (py::handle key : found.data) out.push_back(value_of(o, key.ptr()));
-  } else if (o == Py_None) {
-    found.kind = TreeNode::none;
-  } else {
-    open_container(o, found, out);
-  }
+  open_node(o, found, out);
   if (!same_node(node, found, false)) {
     std::string where = join(path);
     throw TransformError(cat(what, " trees differ", where.empty() ? "" : " at " + where, ": the first has ", what_is(node), ", the other ",
@@ -648,28 +652,39 @@ Leaves children_like(const TreeNode& node, PyObject* o, const std::vector<std::s
   return out;
 }
 
-void up_to(const SmallVector<TreeNode, 4>& nodes, size_t& at, PyObject* o, Leaves& leaves, std::vector<std::string>& path,
-           const std::string& what) {
-  const TreeNode& node = nodes[at++];
-  if (node.kind == TreeNode::leaf) {
-    leaves.push_back(py::reinterpret_borrow<py::object>(o));
-    return;
+class UpTo {
+ public:
+  UpTo(const Tree& tree, Leaves& leaves, const std::string& what, bool none_covers)
+      : nodes_(tree.nodes()), leaves_(leaves), what_(what), none_covers_(none_covers) {}
+
+  void visit(PyObject* o) {
+    const TreeNode& node = nodes_[at_++];
+    if (node.kind == TreeNode::leaf) {
+      leaves_.push_back(py::reinterpret_borrow<py::object>(o));
+      return;
+    }
+    DepthGuard guard;
+    Leaves children = none_covers_ && o == Py_None ? Leaves(node.n_children, py::none()) : children_like(node, o, path_, what_);
+    for (size_t i = 0; i < children.size(); ++i) {
+      path_.push_back(step(node, i));
+      visit(children[i].ptr());
+      path_.pop_back();
+    }
   }
-  DepthGuard guard;
-  Leaves children = children_like(node, o, path, what);
-  for (size_t i = 0; i < children.size(); ++i) {
-    path.push_back(step(node, i));
-    up_to(nodes, at, children[i].ptr(), leaves, path, what);
-    path.pop_back();
-  }
-}
+
+ private:
+  const SmallVector<TreeNode, 4>& nodes_;
+  Leaves& leaves_;
+  const std::string& what_;
+  bool none_covers_;
+  size_t at_ = 0;
+  std::vector<std::string> path_;
+};
 
 }  // namespace
 
-void flatten_up_to(const Tree& tree, PyObject* o, Leaves& leaves, const std::string& what) {
-  std::vector<std::string> path;
-  size_t at = 0;
-  up_to(tree.nodes(), at, o, leaves, path, what);
+void flatten_up_to(const Tree& tree, PyObject* o, Leaves& leaves, const std::string& what, bool none_covers) {
+  UpTo(tree, leaves, what, none_covers).visit(o);
 }
 
 // ---- Python

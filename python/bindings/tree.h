@@ -60,14 +60,18 @@ class Tree {
   size_t n_leaves_ = 0;
 };
 
+/// One level: describes `o` in `node` and appends its children, or returns false if it is a leaf.
+bool open_node(PyObject* o, TreeNode& node, Leaves& children);
+
 /// Takes `o` apart: appends its leaves and returns its structure. `is_leaf` (or null) is a predicate that
 /// makes a container a leaf.
 Tree flatten(PyObject* o, Leaves& leaves, PyObject* is_leaf = nullptr);
 /// Takes several objects apart as one tree: a tuple with these children.
 Tree flatten_all(std::span<PyObject* const> os, Leaves& leaves);
-/// Appends what `o` holds at the leaves of `tree`: `o` may go deeper there. Throws TransformError, naming the
-/// path, where its containers differ. `what` begins the message.
-void flatten_up_to(const Tree& tree, PyObject* o, Leaves& leaves, const std::string& what);
+/// Appends what `o` holds at the leaves of `tree`: `o` may go deeper there. With `none_covers`, None in place of
+/// a container gives None for each leaf in it. Throws TransformError, naming the path, where containers differ
+/// otherwise; `what` begins the message.
+void flatten_up_to(const Tree& tree, PyObject* o, Leaves& leaves, const std::string& what, bool none_covers = false);
 
 /// A tree whose leaves are arrays and other objects, told apart: the arrays may change, the others stay.
 class MixedTree {
@@ -81,7 +85,7 @@ class MixedTree {
   Leaves build_children(std::span<const array> replaced) const { return tree.build_children(std::span<const py::object>(filled(replaced))); }
 
   Tree tree;
-  Arrays arrays;
+  Arrays arrays;                 ///< May be taken away: building does not need them.
   Leaves leaves;                 ///< All leaves; null where there was an array.
   std::vector<size_t> position;  ///< For each of `arrays`, its leaf.
 

@@ -61,7 +61,8 @@ class Product {
 
  public:
   explicit Product(const Gemm<S>& g) : g_(g), kernels_(tile_kernels<T>()) {
-    vectors_ = static_cast<int>(std::min<int64_t>(4, ceil_div(g.n, kernels_.lanes)));
+    int64_t needed = ceil_div(g.n, kernels_.lanes);
+    vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
     width_ = vectors_ * kernels_.lanes;
     height_ = kernels_.rows[vectors_];
     int64_t blocks = ceil_div(g.k, kBlockK + kBlockK / 3);

@@ -46,7 +46,7 @@ struct Simd<double> {
 };
 
 // 16 registers: at most 12 sums, the rest for a row of b and an element of a.
-constexpr int kVectors = 2;
+constexpr int kWidest = 2, kVectors = 2;
 constexpr int kRows[] = {0, 12, 6};
 
 #include "backend/cpu/gemm_tiles.inl"

@@ -49,7 +49,7 @@ struct Simd<double> {
 };
 
 // 32 registers: at most 28 sums, the rest for a row of b and an element of a.
-constexpr int kVectors = 4;
+constexpr int kWidest = 4, kVectors = 3;
 constexpr int kRows[] = {0, 12, 12, 8, 6};
 
 #include "backend/cpu/gemm_tiles.inl"

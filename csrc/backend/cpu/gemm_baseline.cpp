@@ -44,10 +44,10 @@ struct Simd {
 };
 
 #if defined(__aarch64__)
-constexpr int kVectors = 4;
+constexpr int kWidest = 4, kVectors = 3;
 constexpr int kRows[] = {0, 12, 12, 8, 6};
 #else
-constexpr int kVectors = 2;
+constexpr int kWidest = 2, kVectors = 2;
 constexpr int kRows[] = {0, 12, 6};
 #endif
 

@@ -7,7 +7,21 @@
 #include <cstring>
 #include <type_traits>
 
+#include "backend/cpu/gemm_tiles.h"
+
 namespace mx::cpu {
+
+/// n contiguous elements, converted to what products are summed in.
+template <class S, class T>
+void widen(const S* from, T* to, int64_t n) {
+  if constexpr (std::is_same_v<S, T>) {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  } else if constexpr (std::is_same_v<S, float16_t>) {
+    tile_kernels<float>().widen_f16(from, to, n);
+  } else {
+    tile_kernels<float>().widen_bf16(from, to, n);
+  }
+}
 
 /// dst[p * padded + i] = src[i * w_stride + p * k_stride] for i < width, p < k; zero for width <= i < padded.
 template <class S, class T>
@@ -17,11 +31,7 @@ void pack_panel(const S* src, int64_t w_stride, int64_t k_stride, int64_t width,
   }
   if (w_stride == 1) {
     for (int64_t p = 0; p < k; ++p) {
-      if constexpr (std::is_same_v<S, T>) {
-        std::memcpy(dst + p * padded, src + p * k_stride, static_cast<size_t>(width) * sizeof(T));
-      } else {
-        for (int64_t i = 0; i < width; ++i) dst[p * padded + i] = static_cast<T>(src[p * k_stride + i]);
-      }
+      widen(src + p * k_stride, dst + p * padded, width);
     }
     return;
   }
@@ -49,7 +59,7 @@ void pack_panel(const S* src, int64_t w_stride, int64_t k_stride, int64_t width,
     }
     for (; i < width; ++i) {
       T line[kStretch];
-      for (int64_t q = 0; q < kStretch; ++q) line[q] = static_cast<T>(src[i * w_stride + p + q]);
+      widen(src + i * w_stride + p, line, kStretch);
       for (int64_t q = 0; q < kStretch; ++q) to[q * padded + i] = line[q];
     }
   }

@@ -28,12 +28,15 @@ constexpr int kMaxDotRows = 4;
 template <class T>
 struct TileKernels {
   int lanes;                         ///< Elements in a vector.
-  int vectors;                       ///< Vectors in the widest tile.
+  int widest;                        ///< Vectors in the widest tile.
+  int vectors;                       ///< Vectors in the tile that is best for wide matrices.
   int rows[kMaxTileVectors + 1];     ///< Most rows of a tile of so many vectors.
   TileFn<T> tile[kMaxTileVectors + 1][kMaxTileRows + 1];  ///< By vectors and rows.
   DotsFn<T, T> dots[kMaxDotRows + 1];
   DotsFn<T, float16_t> dots_f16[kMaxDotRows + 1];    ///< Only where T is float.
   DotsFn<T, bfloat16_t> dots_bf16[kMaxDotRows + 1];  ///< Only where T is float.
+  void (*widen_f16)(const float16_t* from, float* to, int64_t n);
+  void (*widen_bf16)(const bfloat16_t* from, float* to, int64_t n);
 };
 
 /// The best table for the processor we run on. T is float or double.

@@ -2,7 +2,8 @@
 // instruction set, inside its target pragma and unnamed namespace, after it has defined:
 //   Simd<float>, Simd<double>: V, lanes, load, store, set1, fma(a, b, c) = a * b + c
 //   load(const float16_t*), load(const bfloat16_t*) in Simd<float>
-//   kVectors, kRows[v]: the widest tile and most rows of a tile of v vectors that the registers hold.
+//   kRows[v]: most rows of a tile of v vectors that the registers hold, for v up to kWidest;
+//   kVectors: the width of tile that is best for wide matrices.
 // Nothing here may use the standard library: its inline functions would be compiled for this instruction
 // set and could replace the ones that run on every machine.
 
@@ -73,6 +74,14 @@ void dots(int64_t k, const T* x, int64_t x_row, const W* w, int64_t w_row, T* ou
   }
 }
 
+template <class W>
+void widen(const W* from, float* to, int64_t n) {
+  using S = Simd<float>;
+  int64_t i = 0;
+  for (; i + S::lanes <= n; i += S::lanes) S::store(to + i, S::load(from + i));
+  for (; i < n; ++i) to[i] = static_cast<float>(from[i]);
+}
+
 template <class T, int kV, int kR = 1>
 constexpr void fill_tiles(TileKernels<T>& t) {
   if constexpr (kR <= kRows[kV]) {
@@ -83,7 +92,7 @@ constexpr void fill_tiles(TileKernels<T>& t) {
 
 template <class T, int kV = 1>
 constexpr void fill_widths(TileKernels<T>& t) {
-  if constexpr (kV <= kVectors) {
+  if constexpr (kV <= kWidest) {
     t.rows[kV] = kRows[kV];
     fill_tiles<T, kV>(t);
     fill_widths<T, kV + 1>(t);
@@ -106,9 +115,12 @@ template <class T>
 constexpr TileKernels<T> make_tiles() {
   TileKernels<T> t{};
   t.lanes = Simd<T>::lanes;
+  t.widest = kWidest;
   t.vectors = kVectors;
   fill_widths(t);
   fill_dots(t);
+  t.widen_f16 = widen<float16_t>;
+  t.widen_bf16 = widen<bfloat16_t>;
   return t;
 }
 

@@ -8,13 +8,22 @@
 // One include a family: its primitives, its kernels.
 #include "backend/cpu/copy.h"
 #include "backend/cpu/create.h"
+#include "backend/cpu/elementwise.h"
 #include "backend/cpu/fused.h"
+#include "backend/cpu/index.h"
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/movement.h"
+#include "backend/cpu/scan.h"
+#include "backend/cpu/sort.h"
 #include "compile/program.h"
+#include "ops/cast_params.h"
 #include "ops/create_params.h"
+#include "ops/elementwise_params.h"
+#include "ops/index_params.h"
 #include "ops/matmul_params.h"
 #include "ops/movement_params.h"
+#include "ops/scan_params.h"
+#include "ops/sort_params.h"
 
 namespace mx::cpu {
 
@@ -27,6 +36,15 @@ struct Entry {
 
 std::vector<Entry> entries() {
   return {
+#define UNARY(NAME, ...) {&NAME##_p, elementwise_kernel},
+#include "ops/unary.def"
+#define BINARY(NAME, ...) {&NAME##_p, elementwise_kernel},
+#include "ops/binary.def"
+#define TERNARY(NAME, ...) {&NAME##_p, elementwise_kernel},
+#include "ops/ternary.def"
+      {&astype_p, astype_kernel},
+      {&view_p, copy_kernel},
+      {&contiguous_p, copy_kernel},
       {&matmul_p, matmul_kernel},
       {&addmm_p, addmm_kernel},
       {&fused_p, fused_kernel},
@@ -37,6 +55,23 @@ std::vector<Entry> entries() {
       {&dynamic_slice_update_p, dynamic_slice_update_kernel},
       {&as_strided_add_p, as_strided_add_kernel},
       {&arange_p, arange_kernel},
+      {&gather_p, gather_kernel},
+      {&gather_axis_p, gather_axis_kernel},
+      {&scatter_p, scatter_kernel},
+      {&scatter_reduce_p, scatter_kernel},
+      {&scatter_axis_p, scatter_axis_kernel},
+      {&cumsum_p, cumsum_kernel},
+      {&cumprod_p, cumprod_kernel},
+      {&cummax_p, cummax_kernel},
+      {&cummin_p, cummin_kernel},
+      {&cumargmax_p, cumargmax_kernel},
+      {&cumargmin_p, cumargmin_kernel},
+      {&logcumsumexp_p, logcumsumexp_kernel},
+      {&linear_recurrence_p, linear_recurrence_kernel},
+      {&sort_p, sort_kernel},
+      {&argsort_p, argsort_kernel},
+      {&argpartition_p, argpartition_kernel},
+      {&searchsorted_p, searchsorted_kernel},
       // (new kernels above this line)
   };
 }

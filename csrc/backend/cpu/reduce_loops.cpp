@@ -1,0 +1,176 @@
+// reduce_loops.cpp — see reduce_loops.h. Two loops, row() and column(), for each operation and dtype.
+
+#include "backend/cpu/reduce_loops.h"
+
+#include <limits>
+
+#include "backend/cpu/clones.h"
+
+#define MX_INLINE inline __attribute__((always_inline))
+
+namespace mx::cpu {
+
+namespace {
+
+template <class T>
+MX_INLINE bool before(T a, T b) {
+  return a < b;
+}
+// Complex numbers are ordered by real part, then imaginary part.
+MX_INLINE bool before(complex64_t a, complex64_t b) {
+  return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+}
+template <class T>
+MX_INLINE bool nan(T x) {
+  if constexpr (std::is_floating_point_v<T>) return x != x;
+  return false;
+}
+MX_INLINE bool nan(complex64_t x) { return x.real() != x.real() || x.imag() != x.imag(); }
+/// `best` of a and b as comparisons choose it, which is b if either is NaN; so a NaN in `a` must be put back.
+template <class T>
+MX_INLINE T keep_nan(T a, T best) {
+  return nan(a) ? a : best;
+}
+
+template <class T>
+struct Limits {
+  static constexpr T lowest = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  static constexpr T highest = std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+};
+template <>
+struct Limits<complex64_t> {
+  static constexpr complex64_t lowest{Limits<float>::lowest, Limits<float>::lowest};
+  static constexpr complex64_t highest{Limits<float>::highest, Limits<float>::highest};
+};
+
+template <class T>
+struct Sum {
+  static constexpr T identity = T(0);
+  MX_INLINE static T of(T a, T b) { return a + b; }
+};
+template <class T>
+struct Prod {
+  static constexpr T identity = T(1);
+  MX_INLINE static T of(T a, T b) {
+    if constexpr (std::is_same_v<T, complex64_t>) {
+      return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+    } else {
+      return a * b;
+    }
+  }
+};
+template <class T>
+struct Max {
+  static constexpr T identity = Limits<T>::lowest;
+  MX_INLINE static T of(T a, T b) { return keep_nan(a, before(b, a) ? a : b); }
+};
+template <class T>
+struct Min {
+  static constexpr T identity = Limits<T>::highest;
+  MX_INLINE static T of(T a, T b) { return keep_nan(a, before(a, b) ? a : b); }
+};
+
+template <class T, class Op>
+void identity(void* acc, int64_t n) {
+  std::fill_n(static_cast<T*>(acc), n, Op::identity);
+}
+
+template <class T, class Op>
+MX_CLONES void row(const void* x, int64_t n, void* acc) {
+  constexpr int64_t lanes = sizeof(T) <= 4 ? 64 : 32;
+  const T* p = static_cast<const T*>(x);
+  T lane[lanes];
+  if (n < 8) {
+    T y = Op::identity;
+    for (int64_t j = 0; j < n; ++j) y = Op::of(y, p[j]);
+    *static_cast<T*>(acc) = y;
+    return;
+  }
+  int64_t i = 0;
+  if (n >= lanes) {
+    for (int64_t j = 0; j < lanes; ++j) lane[j] = p[j];
+    i = lanes;
+  } else {
+    for (int64_t j = 0; j < lanes; ++j) lane[j] = Op::identity;
+  }
+  // Four at a time, for fewer trips through `lane`.
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    for (int64_t j = 0; j < lanes; ++j) {
+      lane[j] = Op::of(lane[j], Op::of(Op::of(p[i + j], p[i + lanes + j]), Op::of(p[i + 2 * lanes + j], p[i + 3 * lanes + j])));
+    }
+  }
+  for (; i + lanes <= n; i += lanes) {
+    for (int64_t j = 0; j < lanes; ++j) lane[j] = Op::of(lane[j], p[i + j]);
+  }
+  for (int64_t j = 0; j < n - i; ++j) lane[j] = Op::of(lane[j], p[i + j]);
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    for (int64_t j = 0; j < half; ++j) lane[j] = Op::of(lane[j], lane[j + half]);
+  }
+  *static_cast<T*>(acc) = lane[0];
+}
+
+template <class T, class Op>
+MX_CLONES void column(const void* x, int64_t stride, int64_t rows, int64_t n, void* acc) {
+  const T* p = static_cast<const T*>(x);
+  T* y = static_cast<T*>(acc);
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+    MX_INDEPENDENT
+    for (int64_t j = 0; j < n; ++j) {
+      y[j] = Op::of(y[j], Op::of(Op::of(p[j], p[stride + j]), Op::of(p[2 * stride + j], p[3 * stride + j])));
+    }
+  }
+  for (; r < rows; ++r, p += stride) {
+    MX_INDEPENDENT
+    for (int64_t j = 0; j < n; ++j) y[j] = Op::of(y[j], p[j]);
+  }
+}
+
+template <class T, template <class> class Op>
+constexpr ReduceLoops kLoops{sizeof(T), identity<T, Op<T>>, row<T, Op<T>>, column<T, Op<T>>};
+
+template <template <class> class Op>
+const ReduceLoops& arithmetic(Dtype t) {
+  switch (t) {
+    case Dtype::int32:
+    case Dtype::uint32: return kLoops<uint32_t, Op>;
+    case Dtype::int64:
+    case Dtype::uint64: return kLoops<uint64_t, Op>;
+    case Dtype::float32: return kLoops<float, Op>;
+    case Dtype::float64: return kLoops<double, Op>;
+    case Dtype::complex64: return kLoops<complex64_t, Op>;
+    default: throw DtypeError(cat("[reduce] no loops for ", t, "."));
+  }
+}
+
+template <template <class> class Op>
+const ReduceLoops& ordered(Dtype t) {
+  switch (t) {
+    case Dtype::bool_:
+    case Dtype::uint8: return kLoops<uint8_t, Op>;
+    case Dtype::uint16: return kLoops<uint16_t, Op>;
+    case Dtype::uint32: return kLoops<uint32_t, Op>;
+    case Dtype::uint64: return kLoops<uint64_t, Op>;
+    case Dtype::int8: return kLoops<int8_t, Op>;
+    case Dtype::int16: return kLoops<int16_t, Op>;
+    case Dtype::int32: return kLoops<int32_t, Op>;
+    case Dtype::int64: return kLoops<int64_t, Op>;
+    case Dtype::float32: return kLoops<float, Op>;
+    case Dtype::float64: return kLoops<double, Op>;
+    case Dtype::complex64: return kLoops<complex64_t, Op>;
+    default: throw DtypeError(cat("[reduce] no loops for ", t, "."));
+  }
+}
+
+}  // namespace
+
+const ReduceLoops& reduce_loops(Reduction op, Dtype t) {
+  switch (op) {
+    case Reduction::sum: return arithmetic<Sum>(t);
+    case Reduction::prod: return arithmetic<Prod>(t);
+    case Reduction::max: return ordered<Max>(t);
+    default: return ordered<Min>(t);
+  }
+}
+
+}  // namespace mx::cpu

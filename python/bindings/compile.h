@@ -1,0 +1,65 @@
+// compile.h — the cache of traces behind one compiled Python function.
+//
+// A trace fits a call if everything the function could see through its arguments is the same: containers with
+// their types and keys, dtypes and shapes of arrays, and all other values by type and value. Start at
+// CompileCache::call() in compile.cpp.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <unordered_map>
+
+#include "bindings/transforms.h"
+#include "compile/compile.h"
+
+namespace mx::python {
+
+/// What distinguishes one trace from another.
+struct TraceKey {
+  MixedTree arguments;      ///< Without their arrays.
+  Types types;              ///< Of the arguments' arrays, then of the captured inputs'.
+  MixedTree inputs;         ///< The trees given as inputs= and outputs=; only their arrays' places count.
+  MixedTree outputs;
+  Stream stream;
+
+  size_t hash() const;
+  bool operator==(const TraceKey& o) const;
+  /// Why a call with this key cannot use the trace with key `o`: "x has shape (3,), not (2,)".
+  std::string difference(const TraceKey& o, PyObject* fun) const;
+};
+
+/// A function traced for one key.
+struct Trace {
+  TraceKey key;
+  std::shared_ptr<const CompiledTrace> graph;
+  MixedTree result;   ///< What the function returned.
+  MixedTree outputs;  ///< What the trees of outputs= became.
+};
+
+class CompileCache {
+ public:
+  static constexpr size_t kMaxTraces = 512;
+
+  /// compile(fun, inputs, outputs)(*args, **kwargs)
+  py::object call(PyObject* fun, PyObject* inputs, PyObject* outputs, PyObject* args, PyObject* kwargs);
+
+  size_t n_traces = 0;     ///< How often the function was traced.
+  std::string reason;      ///< Why it was traced last.
+  /// The trace used last; null before the first call.
+  std::shared_ptr<const Trace> last;
+
+  /// For the garbage collector.
+  int traverse(visitproc visit, void* arg) const;
+  void clear();
+
+ private:
+  using Entries = std::list<std::shared_ptr<const Trace>>;  // most recently used first
+  std::shared_ptr<const Trace> find(size_t hash, const TraceKey& key);
+  std::shared_ptr<const Trace> trace(PyObject* fun, PyObject* inputs, PyObject* outputs, TraceKey key);
+  void insert(size_t hash, std::shared_ptr<const Trace> t);
+
+  Entries entries_;
+  std::unordered_multimap<size_t, Entries::iterator> by_hash_;
+};
+
+}  // namespace mx::python

@@ -1,0 +1,561 @@
+// transforms.cpp — value_and_grad, vjp, jvp and vmap of Python functions: arguments are taken apart into
+// arrays, the C++ transformation runs a function of arrays, results are put together again. The public
+// functions with their docstrings are in mxform/transforms.py; these entry points do one call each.
+
+#include "bindings/transforms.h"
+
+#include <numeric>
+
+#include "bindings/bind.h"
+#include "transforms/jvp.h"
+#include "transforms/vjp.h"
+#include "transforms/vmap.h"
+
+namespace mx::python {
+
+// ---- calls and names
+
+std::string function_name(PyObject* fun) {
+  py::handle f(fun);
+  if (py::hasattr(f, "__name__")) return py::str(f.attr("__name__"));
+  return py::str(py::type::handle_of(f).attr("__name__"));
+}
+
+std::string parameter_name(PyObject* fun, size_t i) {
+  std::string fallback = cat("argument ", i);
+  try {
+    py::module_ inspect = py::module_::import("inspect");
+    py::object kinds = inspect.attr("Parameter");
+    size_t at = 0;
+    for (py::handle p : inspect.attr("signature")(py::handle(fun)).attr("parameters").attr("values")()) {
+      py::object kind = p.attr("kind");
+      if (kind.is(kinds.attr("VAR_POSITIONAL"))) return cat(py::str(p.attr("name")).cast<std::string>(), "[", i - at, "]");
+      if (kind.is(kinds.attr("KEYWORD_ONLY")) || kind.is(kinds.attr("VAR_KEYWORD"))) break;
+      if (at++ == i) return py::str(p.attr("name"));
+    }
+  } catch (py::error_already_set&) {
+    // No signature to be had.
+  }
+  return fallback;
+}
+
+std::string argument_path(PyObject* fun, const Tree& arguments, size_t leaf) {
+  std::vector<std::string> path = arguments.path(leaf);
+  size_t child = std::stoul(path[0].substr(1));
+  size_t from = 1;
+  std::string name;
+  if (child + 1 == arguments.nodes()[0].n_children && path.size() > 1 && path[1].starts_with("['")) {
+    name = path[1].substr(2, path[1].size() - 4);
+    from = 2;
+  } else {
+    name = parameter_name(fun, child);
+  }
+  for (size_t i = from; i < path.size(); ++i) name += path[i];
+  return name;
+}
+
+py::tuple to_tuple_object(std::span<const py::object> items) {
+  py::tuple out(items.size());
+  for (size_t i = 0; i < items.size(); ++i) PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), Py_NewRef(items[i].ptr()));
+  return out;
+}
+
+py::object call(PyObject* fun, PyObject* args, PyObject* kwargs) {
+  bool any = kwargs && kwargs != Py_None && PyDict_GET_SIZE(kwargs) > 0;
+  return py::reinterpret_steal<py::object>(checked(PyObject_Call(fun, args, any ? kwargs : nullptr)));
+}
+
+MixedTree split_arguments(PyObject* args, PyObject* kwargs) {
+  SmallVector<PyObject*, 8> all;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) all.push_back(PyTuple_GET_ITEM(args, i));
+  all.push_back(kwargs ? kwargs : Py_None);
+  return MixedTree::split_all(all);
+}
+
+py::object call_with(PyObject* fun, const MixedTree& arguments, std::span<const array> arrays) {
+  Leaves children = arguments.build_children(arrays);
+  py::object kwargs = children.back();
+  children.pop_back();
+  return call(fun, to_tuple_object(children).ptr(), kwargs.ptr());
+}
+
+namespace {
+
+class AxisSpreader {
+ public:
+  AxisSpreader(const Tree& tree, const std::string& what, size_t from) : nodes_(tree.nodes()), what_(what), at_(from) {}
+
+  void visit(PyObject* axes) {
+    const TreeNode& node = nodes_[at_];
+    auto is = [&](std::initializer_list<TreeNode::Kind> kinds) { return std::find(kinds.begin(), kinds.end(), node.kind) != kinds.end(); };
+    if (axes == Py_None) {
+      fill(std::nullopt);
+    } else if (PyLong_Check(axes) && !PyBool_Check(axes)) {
+      fill(static_cast<int>(to_integer(axes, "[vmap] " + what_)));
+    } else if (PyTuple_Check(axes) || PyList_Check(axes)) {
+      bool fits = is({TreeNode::tuple, TreeNode::list, TreeNode::tuple_like, TreeNode::list_like});
+      if (!fits || PySequence_Fast_GET_SIZE(axes) != node.n_children) mismatch(axes);
+      ++at_;
+      for (uint32_t i = 0; i < node.n_children; ++i) visit(PySequence_Fast_GET_ITEM(axes, i));
+    } else if (PyDict_Check(axes)) {
+      if (!is({TreeNode::dict, TreeNode::dict_like}) || PyDict_GET_SIZE(axes) != node.n_children) mismatch(axes);
+      ++at_;
+      for (py::handle key : node.data) {
+        PyObject* axis = PyDict_GetItemWithError(axes, key.ptr());
+        if (!axis && PyErr_Occurred()) rethrow();
+        if (!axis) mismatch(axes);
+        visit(axis);
+      }
+    } else {
+      mismatch(axes);
+    }
+  }
+  size_t at() const { return at_; }
+  BatchAxes found;
+
+ private:
+  void fill(std::optional<int> axis) {
+    const TreeNode& node = nodes_[at_++];
+    if (node.kind == TreeNode::leaf) found.push_back(axis);
+    for (uint32_t i = 0; i < node.n_children; ++i) fill(axis);
+  }
+  [[noreturn]] void mismatch(PyObject* axes) const {
+    throw TransformError(cat("[vmap] ", what_, " do not fit: ", py::repr(py::handle(axes)).cast<std::string>(),
+                             " came for something else; need an int, None, or a container like the one it is for."));
+  }
+
+  const SmallVector<TreeNode, 4>& nodes_;
+  const std::string& what_;
+  size_t at_;
+};
+
+}  // namespace
+
+BatchAxes spread_axes(const Tree& tree, PyObject* axes, const std::string& what, size_t* from) {
+  AxisSpreader spreader(tree, what, from ? *from : 0);
+  spreader.visit(axes);
+  if (from) *from = spreader.at();
+  return std::move(spreader.found);
+}
+
+namespace {
+
+using Objects = SmallVector<PyObject*, 4>;
+
+// ---- value_and_grad
+
+// How grad or value_and_grad was asked to differentiate.
+struct GradSpec {
+  std::string op;
+  bool with_value;                  // value_and_grad, not grad
+  std::vector<Py_ssize_t> argnums;  // in the order asked
+  std::vector<py::object> argnames;
+};
+constexpr const char* kGradSpec = "mxform.GradSpec";
+
+// One call of a function to be differentiated.
+class GradCall {
+ public:
+  GradCall(const GradSpec& spec, PyObject* fun, PyObject* args, PyObject* kwargs)
+      : spec_(spec), fun_(fun), args_(args), kwargs_(kwargs) {}
+
+  py::object run() {
+    select();
+    Leaves leaves;
+    tree_ = flatten_all(selected_, leaves);
+    Arrays primals;
+    primals.reserve(leaves.size());
+    for (size_t i = 0; i < leaves.size(); ++i) primals.push_back(differentiable(leaves[i].ptr(), i));
+    std::vector<int> all(primals.size());
+    std::iota(all.begin(), all.end(), 0);
+    py::object result;
+    Arrays grads = value_and_grad([&](const Arrays& xs) -> Arrays {
+                     result = call_with_marks(xs);
+                     return {loss(result.ptr())};
+                   }, primals, all).second;
+    py::object packed = pack(tree_.build_children(std::span<const array>(grads)));
+    return spec_.with_value ? py::make_tuple(std::move(result), std::move(packed)) : packed;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& problem) const { throw TransformError(cat("[", spec_.op, "] ", problem)); }
+  std::string name() const { return function_name(fun_); }
+
+  // The arguments to differentiate, those by position first.
+  void select() {
+    Py_ssize_t n = PyTuple_GET_SIZE(args_);
+    for (Py_ssize_t asked : spec_.argnums) {
+      Py_ssize_t i = asked < 0 ? asked + n : asked;
+      if (i < 0 || i >= n) {
+        fail(cat("argnums has ", asked, " but ", name(), " was called with ", n, " positional argument", n == 1 ? "" : "s",
+                 "; need an index of one of them. Use argnames for keyword arguments."));
+      }
+      if (std::find(positions_.begin(), positions_.end(), i) != positions_.end()) {
+        fail(cat("argnums names argument ", i, " of ", name(), " twice; need each one once."));
+      }
+      positions_.push_back(i);
+      selected_.push_back(PyTuple_GET_ITEM(args_, i));
+    }
+    for (const py::object& key : spec_.argnames) {
+      PyObject* value = kwargs_ ? PyDict_GetItemWithError(kwargs_, key.ptr()) : nullptr;
+      if (!value) {
+        if (PyErr_Occurred()) rethrow();
+        std::string given = "[]";
+        if (kwargs_) given = py::str(py::list(py::reinterpret_borrow<py::object>(kwargs_)));
+        fail(cat("argnames has ", py::repr(key).cast<std::string>(), " but ", name(), " was called with keyword arguments ", given,
+                 "; need one of them. Use argnums for positional arguments."));
+      }
+      selected_.push_back(value);
+    }
+  }
+
+  array differentiable(PyObject* leaf, size_t i) const {
+    array x;
+    if (is_array(leaf)) {
+      x = get_array(leaf);
+    } else if (is_python_number(leaf)) {
+      x = to_array(leaf);
+    } else {
+      fail(cat("cannot differentiate ", name(), " with respect to ", path(i), ": a ", describe(leaf),
+               " came; need an array. Leave it out with argnums, or pass it as another argument."));
+    }
+    if (is_floating(x.dtype())) return x;
+    std::string advice = is_complex(x.dtype()) ? "For complex arrays use vjp."
+                         : is_array(leaf)      ? "Convert it with astype(mx.float32), or leave it out with argnums."
+                                               : "Write it as a float.";
+    fail(cat("cannot differentiate ", name(), " with respect to ", path(i), ": ", describe(leaf), " came; need a floating dtype. ",
+             advice));
+  }
+
+  std::string path(size_t leaf) const {
+    std::vector<std::string> steps = tree_.path(leaf);
+    size_t child = std::stoul(steps[0].substr(1));
+    std::string out = child < positions_.size() ? parameter_name(fun_, static_cast<size_t>(positions_[child]))
+                                                : py::str(spec_.argnames[child - positions_.size()]).cast<std::string>();
+    for (size_t i = 1; i < steps.size(); ++i) out += steps[i];
+    return out;
+  }
+
+  py::object call_with_marks(const Arrays& xs) const {
+    Leaves replaced = tree_.build_children(std::span<const array>(xs));
+    Py_ssize_t n = PyTuple_GET_SIZE(args_);
+    auto args = py::reinterpret_steal<py::object>(checked(PyTuple_New(n)));
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      auto at = std::find(positions_.begin(), positions_.end(), i);
+      PyObject* o = at == positions_.end() ? PyTuple_GET_ITEM(args_, i) : replaced[static_cast<size_t>(at - positions_.begin())].ptr();
+      PyTuple_SET_ITEM(args.ptr(), i, Py_NewRef(o));
+    }
+    if (spec_.argnames.empty()) return call(fun_, args.ptr(), kwargs_);
+    auto kwargs = py::reinterpret_steal<py::object>(checked(PyDict_Copy(kwargs_)));
+    for (size_t k = 0; k < spec_.argnames.size(); ++k) {
+      if (PyDict_SetItem(kwargs.ptr(), spec_.argnames[k].ptr(), replaced[positions_.size() + k].ptr()) != 0) rethrow();
+    }
+    return call(fun_, args.ptr(), kwargs.ptr());
+  }
+
+  // The scalar in what the function returned.
+  const array& loss(PyObject* result) const {
+    PyObject* first = result;
+    if (!is_array(result) && (PyTuple_Check(result) || PyList_Check(result))) {
+      if (!spec_.with_value) {
+        fail(cat(name(), " must return a scalar array: a ", Py_TYPE(result)->tp_name, " of ", PySequence_Fast_GET_SIZE(result),
+                 " came. Use value_and_grad for a function with further outputs."));
+      }
+      if (PySequence_Fast_GET_SIZE(result) > 0) first = PySequence_Fast_GET_ITEM(result, 0);
+    }
+    if (!is_array(first)) {
+      std::string advice = is_python_number(first) ? " A Python number has no gradient: do not convert the loss with item() or float()." : "";
+      fail(cat(name(), " must return a scalar array", spec_.with_value ? ", alone or first in a tuple" : "", ": a ", describe(first),
+               " came.", advice));
+    }
+    const array& value = get_array(first);
+    if (value.ndim() != 0) {
+      fail(cat(name(), " must return a scalar: ", describe(first), " came; need shape (). Reduce it, for instance with mx.sum or mx.mean."));
+    }
+    if (!is_floating(value.dtype())) {
+      fail(cat(name(), " must return a real floating scalar: ", describe(first), " came.",
+               is_complex(value.dtype()) ? " Take mx.real or mx.abs of it, or use vjp." : ""));
+    }
+    return value;
+  }
+
+  // The gradients in the structure that was asked for.
+  py::object pack(Leaves grads) const {
+    size_t n = positions_.size();
+    py::object by_position = n == 1 ? grads[0] : n == 0 ? py::object(py::none()) : py::object(to_tuple_object({grads.begin(), n}));
+    if (spec_.argnames.empty()) return by_position;
+    py::dict by_name;
+    for (size_t k = 0; k < spec_.argnames.size(); ++k) by_name[spec_.argnames[k]] = grads[n + k];
+    return py::make_tuple(std::move(by_position), std::move(by_name));
+  }
+
+  const GradSpec& spec_;
+  PyObject* fun_;
+  PyObject* args_;
+  PyObject* kwargs_;
+  SmallVector<Py_ssize_t, 4> positions_;
+  Objects selected_;
+  Tree tree_;
+};
+
+py::object make_grad_spec(const Args& a) {
+  auto* spec = new GradSpec{a.str(0), a.str(0) == "value_and_grad", {}, {}};
+  py::capsule out(spec, kGradSpec, [](void* p) { delete static_cast<GradSpec*>(p); });
+  for (py::handle i : a.obj(1)) spec->argnums.push_back(i.cast<Py_ssize_t>());
+  for (py::handle s : a.obj(2)) spec->argnames.push_back(py::reinterpret_borrow<py::object>(s));
+  return out;
+}
+
+py::object run_grad(const Args& a) {
+  auto* spec = static_cast<GradSpec*>(PyCapsule_GetPointer(a.raw(0), kGradSpec));
+  if (!spec) rethrow();
+  PyObject* kwargs = a.raw(3);
+  return GradCall(*spec, a.raw(1), a.raw(2), PyDict_GET_SIZE(kwargs) > 0 ? kwargs : nullptr).run();
+}
+
+// ---- vjp and jvp
+
+Objects items(const char* op, const char* what, PyObject* o) {
+  if (!PyTuple_Check(o) && !PyList_Check(o)) {
+    throw py::type_error(cat("[", op, "] ", what, " must be a list or tuple, one entry for each argument or output: a ", describe(o), " came."));
+  }
+  Objects out;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(PySequence_Fast_GET_ITEM(o, i));
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& path) {
+  std::string out;
+  for (const std::string& p : path) out += p;
+  return out;
+}
+
+// Leaves as arrays; `what` names the tree they are from.
+Arrays numeric(const char* op, const std::string& what, const Tree& tree, const Leaves& leaves) {
+  Arrays out;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    PyObject* leaf = leaves[i].ptr();
+    if (is_array(leaf)) {
+      out.push_back(get_array(leaf));
+    } else if (is_python_number(leaf)) {
+      out.push_back(to_array(leaf));
+    } else {
+      throw TransformError(cat("[", op, "] ", what, joined(tree.path(i)), " is a ", describe(leaf), "; need an array."));
+    }
+  }
+  return out;
+}
+
+// What a function returned, as a list of trees: its outputs.
+struct Outputs {
+  Tree tree;
+  Arrays arrays;
+
+  Outputs(const char* op, PyObject* fun, PyObject* result) {
+    Objects each;
+    if (!is_array(result) && (PyTuple_Check(result) || PyList_Check(result))) {
+      each = items(op, "outputs", result);
+    } else {
+      each.push_back(result);
+    }
+    Leaves leaves;
+    tree = flatten_all(each, leaves);
+    arrays = numeric(op, cat("output of ", function_name(fun), " at "), tree, leaves);
+  }
+};
+
+py::list to_list(const Leaves& objects) {
+  py::list out(objects.size());
+  for (size_t i = 0; i < objects.size(); ++i) out[i] = objects[i];
+  return out;
+}
+
+py::list children_list(const Tree& tree, const Arrays& arrays) { return to_list(tree.build_children(std::span<const array>(arrays))); }
+
+py::object call_children(PyObject* fun, const Tree& tree, const Arrays& xs) {
+  return call(fun, to_tuple_object(tree.build_children(std::span<const array>(xs))).ptr());
+}
+
+void check_shapes(const char* op, const char* what, const char* like, const Tree& tree, const Arrays& got, const Arrays& need) {
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (!got[i].defined() || got[i].shape() == need[i].shape()) continue;
+    std::string path = joined(tree.path(i));
+    throw TransformError(cat("[", op, "] ", what, path, " has shape ", got[i].shape(), " but ", like, path, " has shape ", need[i].shape(),
+                             "; need equal shapes."));
+  }
+}
+
+py::object run_vjp(const Args& a) {
+  PyObject* fun = a.raw(0);
+  Leaves leaves, ct_leaves;
+  Tree tree = flatten_all(items("vjp", "primals", a.raw(1)), leaves);
+  Arrays primals = numeric("vjp", "primals", tree, leaves);
+  Tree ct_tree = flatten_all(items("vjp", "cotangents", a.raw(2)), ct_leaves);
+  Arrays cts = numeric("vjp", "cotangents", ct_tree, ct_leaves);
+  Tree out_tree;
+  auto [outs, found] = vjp([&](const Arrays& xs) {
+    Outputs result("vjp", fun, call_children(fun, tree, xs).ptr());
+    out_tree = std::move(result.tree);
+    if (!(ct_tree == out_tree)) {
+      throw TransformError(cat("[vjp] cotangents do not match the outputs of ", function_name(fun), ": ",
+                               first_difference(ct_tree, out_tree), "; need one cotangent for each output."));
+    }
+    check_shapes("vjp", "cotangents", "the output at ", ct_tree, cts, result.arrays);
+    return std::move(result.arrays);
+  }, primals, cts);
+  return py::make_tuple(children_list(out_tree, outs), children_list(tree, found));
+}
+
+py::object run_jvp(const Args& a) {
+  PyObject* fun = a.raw(0);
+  Leaves leaves, t_leaves;
+  Tree tree = flatten_all(items("jvp", "primals", a.raw(1)), leaves);
+  Arrays primals = numeric("jvp", "primals", tree, leaves);
+  Objects tangent_list = items("jvp", "tangents", a.raw(2));
+  if (tangent_list.size() != tree.nodes()[0].n_children) {
+    throw TransformError(cat("[jvp] ", tree.nodes()[0].n_children, " primals but ", tangent_list.size(),
+                             " tangents; need one tangent for each primal."));
+  }
+  py::tuple tangent_tuple(tangent_list.size());
+  for (size_t i = 0; i < tangent_list.size(); ++i) tangent_tuple[i] = py::handle(tangent_list[i]);
+  flatten_up_to(tree, tangent_tuple.ptr(), t_leaves, "[jvp] primals and tangents:", true);
+  // None in place of an array or a tree: this input does not move.
+  Arrays tangents;
+  for (size_t i = 0; i < t_leaves.size(); ++i) {
+    PyObject* t = t_leaves[i].ptr();
+    if (t != Py_None && !is_array(t) && !is_python_number(t)) {
+      throw TransformError(cat("[jvp] tangents", joined(tree.path(i)), " is a ", describe(t), "; need an array."));
+    }
+    tangents.push_back(t == Py_None ? array() : is_array(t) ? get_array(t) : to_array(t));
+  }
+  check_shapes("jvp", "tangents", "primals", tree, tangents, primals);
+  Tree out_tree;
+  auto [outs, moved] = jvp([&](const Arrays& xs) {
+    Outputs result("jvp", fun, call_children(fun, tree, xs).ptr());
+    out_tree = std::move(result.tree);
+    return std::move(result.arrays);
+  }, primals, tangents);
+  return py::make_tuple(children_list(out_tree, outs), children_list(out_tree, moved));
+}
+
+// ---- vmap
+
+// One axis per leaf of `arguments`: in_axes for the positional ones, 0 for keywords.
+BatchAxes input_axes(PyObject* fun, PyObject* in_axes, const Tree& arguments) {
+  std::string what = "in_axes of " + function_name(fun);
+  BatchAxes all;
+  size_t node = 1;
+  auto spread = [&](PyObject* axes) {
+    BatchAxes found = spread_axes(arguments, axes, what, &node);
+    all.insert(all.end(), found.begin(), found.end());
+  };
+  uint32_t n = arguments.nodes()[0].n_children - 1;
+  bool sequence = PyTuple_Check(in_axes) || PyList_Check(in_axes);
+  if (sequence && PySequence_Fast_GET_SIZE(in_axes) == n) {
+    for (uint32_t i = 0; i < n; ++i) spread(PySequence_Fast_GET_ITEM(in_axes, i));
+  } else if (n != 1 && (sequence || PyDict_Check(in_axes))) {
+    throw TransformError(cat("[vmap] ", what, " is ", py::repr(py::handle(in_axes)).cast<std::string>(), " but ", n,
+                             " positional arguments came; need an int, or a tuple with one entry for each."));
+  } else {
+    for (uint32_t i = 0; i < n; ++i) spread(in_axes);
+  }
+  py::int_ front(0);
+  spread(front.ptr());
+  return all;
+}
+
+BatchAxes output_axes(PyObject* fun, PyObject* out_axes, const Tree& outputs) {
+  bool one = (PyTuple_Check(out_axes) || PyList_Check(out_axes)) && PySequence_Fast_GET_SIZE(out_axes) == 1;
+  bool bare = one && outputs.nodes()[0].kind == TreeNode::leaf;
+  return spread_axes(outputs, bare ? PySequence_Fast_GET_ITEM(out_axes, 0) : out_axes, "out_axes of " + function_name(fun));
+}
+
+// Checks the axes against the arrays, naming arguments.
+void check_batch(PyObject* fun, const MixedTree& in, const BatchAxes& axes) {
+  auto path = [&](size_t k) { return argument_path(fun, in.tree, in.position[k]); };
+  int64_t size = -1;
+  size_t first = 0;
+  for (size_t k = 0; k < in.arrays.size(); ++k) {
+    if (!axes[k]) continue;
+    const array& x = in.arrays[k];
+    int axis = *axes[k] < 0 ? *axes[k] + x.ndim() : *axes[k];
+    if (axis < 0 || axis >= x.ndim()) {
+      throw AxisError(cat("[vmap] ", function_name(fun), " cannot be mapped over axis ", *axes[k], " of ", path(k), ": it has shape ", x.shape(),
+                          "; need an axis that it has, or None in in_axes to pass it whole."));
+    }
+    int64_t n = x.shape(axis);
+    if (size >= 0 && n != size) {
+      throw TransformError(cat("[vmap] batch sizes of ", function_name(fun), " differ: ", path(first), " of shape ", in.arrays[first].shape(),
+                               " has ", size, " along axis ", *axes[first], ", ", path(k), " of shape ", x.shape(), " has ", n, " along axis ",
+                               *axes[k], "; need equal sizes."));
+    }
+    if (size < 0) first = k;
+    size = n;
+  }
+  if (size < 0) {
+    throw TransformError(cat("[vmap] no argument of ", function_name(fun), " is mapped: ", in.arrays.empty() ? "no array came" : "every axis is None",
+                             "; need at least one array with an axis in in_axes."));
+  }
+}
+
+bool is_keyword(const Tree& arguments, size_t leaf) {
+  return std::stoul(arguments.path(leaf)[0].substr(1)) + 1 == arguments.nodes()[0].n_children;
+}
+
+// Things that would be taken for arrays elsewhere must not slip through as constants.
+void check_static(PyObject* fun, const MixedTree& in, const BatchAxes& axes) {
+  for (size_t i = 0; i < in.leaves.size(); ++i) {
+    PyObject* leaf = in.leaves[i].ptr();
+    if (!leaf || !axes[i]) continue;
+    bool number = is_python_number(leaf) && !is_keyword(in.tree, i);
+    if (number || PyObject_HasAttrString(leaf, "__array__")) {
+      throw TransformError(cat("[vmap] cannot map ", function_name(fun), " over ", argument_path(fun, in.tree, i), ": a ", describe(leaf),
+                               " came; need an array. Use None in in_axes to pass it whole."));
+    }
+  }
+}
+
+// vmap(fun, in_axes, out_axes)(*args, **kwargs)
+py::object run_vmap(const Args& a) {
+  PyObject *fun = a.raw(0), *out_axes = a.raw(2);
+  MixedTree in = split_arguments(a.raw(3), a.raw(4));
+  BatchAxes leaf_axes = input_axes(fun, a.raw(1), in.tree), axes;
+  if (in.arrays.size() != in.leaves.size()) check_static(fun, in, leaf_axes);
+  for (size_t leaf : in.position) axes.push_back(leaf_axes[leaf]);
+  check_batch(fun, in, axes);
+  MixedTree out;
+  Arrays batched = vmap(
+      [&](const Arrays& xs) {
+        out = MixedTree::split(call_with(fun, in, xs).ptr(), true);
+        return out.arrays;
+      },
+      in.arrays, axes,
+      [&](size_t) {
+        BatchAxes all = output_axes(fun, out_axes, out.tree), of_arrays;
+        for (size_t k = 0; k < out.position.size(); ++k) {
+          const auto& axis = all[out.position[k]];
+          int n = out.arrays[k].ndim() + 1;
+          if (axis && (*axis < -n || *axis >= n)) {
+            throw AxisError(cat("[vmap] out_axes of ", function_name(fun), " has ", *axis, " for output", joined(out.tree.path(out.position[k])),
+                                ", which has shape ", out.arrays[k].shape(), " for one example; need an axis from ", -n, " to ", n - 1, "."));
+          }
+          of_arrays.push_back(axis);
+        }
+        return of_arrays;
+      });
+  return out.build(batched);
+}
+
+}  // namespace
+
+void bind_transforms(py::module_& m) {
+  def(m, "_grad_spec(op, argnums, argnames, /)", "", make_grad_spec);
+  def(m, "_run_grad(spec, fun, args, kwargs, /)", "", run_grad);
+  def(m, "_run_vjp(fun, primals, cotangents, /)", "", run_vjp);
+  def(m, "_run_jvp(fun, primals, tangents, /)", "", run_jvp);
+  def(m, "_run_vmap(fun, in_axes, out_axes, args, kwargs, /)", "", run_vmap);
+  bind_custom(m);
+  bind_compile(m);
+}
+
+}  // namespace mx::python

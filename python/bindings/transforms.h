@@ -1,0 +1,47 @@
+// transforms.h — what the bindings of the transformations share: calling Python functions, and naming them
+// and their arguments in errors.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "bindings/tree.h"
+#include "transforms/vmap.h"
+
+namespace mx::python {
+
+/// "loss_fn": what errors call `fun`.
+std::string function_name(PyObject* fun);
+/// Parameter `i` of a call by position: "params", "layers[3]" for `*layers`, "argument 2" if nothing is known.
+std::string parameter_name(PyObject* fun, size_t i);
+/// Leaf number `leaf` of a call whose arguments were taken apart as positional ones followed by a dict of
+/// keywords: "params['layers'][2]".
+std::string argument_path(PyObject* fun, const Tree& arguments, size_t leaf);
+
+/// A tuple of `items`.
+py::tuple to_tuple_object(std::span<const py::object> items);
+/// fun(*args, **kwargs); `kwargs` may be null or empty.
+py::object call(PyObject* fun, PyObject* args, PyObject* kwargs = nullptr);
+/// The positional arguments and the keywords of a call (a dict or null) as one tree: the positional ones, then a dict.
+MixedTree split_arguments(PyObject* args, PyObject* kwargs);
+/// Calls `fun` with such a tree's children.
+py::object call_with(PyObject* fun, const MixedTree& arguments, std::span<const array> arrays);
+
+/// One entry for each leaf of `tree` from a tree of axes, in which an int or None stands for all below it.
+/// `what` names the axes in errors. `from` is the node to begin with, and becomes the one after.
+BatchAxes spread_axes(const Tree& tree, PyObject* axes, const std::string& what, size_t* from = nullptr);
+
+/// Shares a T that holds Python objects and may be released by any thread.
+template <class T>
+std::shared_ptr<T> share(T value) {
+  return {new T(std::move(value)), [](T* p) {
+            if (!Py_IsInitialized()) return;
+            py::gil_scoped_acquire gil;
+            delete p;
+          }};
+}
+
+void bind_custom(py::module_& m);   ///< custom_function, checkpoint, depends (custom.cpp).
+void bind_compile(py::module_& m);  ///< compile (compile.cpp).
+
+}  // namespace mx::python
