@@ -9,11 +9,14 @@
 #include "compile/program.h"
 #include "graph/marker.h"
 #include "ops/cast_params.h"
+#include "ops/composite_params.h"
 #include "ops/create_params.h"
 #include "ops/elementwise_params.h"
 #include "ops/index_params.h"
 #include "ops/matmul_params.h"
 #include "ops/movement_params.h"
+#include "ops/random_params.h"
+#include "ops/reduce_params.h"
 #include "ops/scan_params.h"
 #include "ops/sort_params.h"
 
@@ -51,6 +54,7 @@ std::span<const Primitive* const> all_primitives() {
       &argsort_p,
       &argpartition_p,
       &searchsorted_p,
+      &sum_p, &prod_p, &max_p, &min_p, &all_p, &any_p, &argmax_p, &argmin_p, &softmax_p, &logsumexp_p, &random_bits_p, &fold_in_p,
       // (new primitives above this line)
   };
   return list;

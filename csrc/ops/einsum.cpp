@@ -360,8 +360,10 @@ std::pair<std::vector<std::vector<int>>, std::string> einsum_path(std::string_vi
   for (char c : subscripts) {
     if (c != ' ') text += c;
   }
+  // In full as long as a double counts exactly.
+  auto count = [](double n) { return n < 9e15 ? cat(static_cast<int64_t>(n)) : cat(n); };
   return {path, cat("  Complete contraction:  ", text, "\n         Naive scaling:  ", all.size(), "\n     Optimized scaling:  ", scaling,
-                    "\n      Naive FLOP count:  ", naive, "\n  Optimized FLOP count:  ", flops, "\n")};
+                    "\n      Naive FLOP count:  ", count(naive), "\n  Optimized FLOP count:  ", count(flops), "\n")};
 }
 
 }  // namespace mx

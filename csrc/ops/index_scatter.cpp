@@ -89,6 +89,7 @@ array placed(const ScatterParams& p, const Call& c, const array& onto, const arr
   return scatter_at(onto, inputs_from(c, 2), updates, p.axes, p.at, mode);
 }
 array nothing_like(const array& x) { return zeros(x.shape(), x.dtype()); }
+array or_zeros(const array& t, const array& x) { return t.defined() ? t : nothing_like(x); }
 
 // One example's scatter for a batch. Only if the examples have different indices must these say which example is meant.
 array scatter_batch(const ScatterParams& p, const Batch& b) {
@@ -117,9 +118,9 @@ array last_writes_along(const Shape& shape, const array& indices, int axis) {
 const Primitive scatter_p = define<ScatterParams>({
     .name = "scatter",
     .infer = [](auto&, const Call& c) { return c.in(0).type(); },
-    .jvp = [](auto& p, const Call& c, int i, const array& t) {
-      if (i == 1) return placed(p, c, zeros(c.in(0).shape(), t.dtype()), t, p.mode);
-      return p.mode == ScatterMode::add ? t : placed(p, c, t, zeros(c.in(1).shape(), t.dtype()), p.mode);
+    .push = [](auto& p, const Call& c, const Arrays& ts) {
+      if (p.mode == ScatterMode::add && !ts[1].defined()) return ts[0];
+      return placed(p, c, or_zeros(ts[0], c.in(0)), or_zeros(ts[1], c.in(1)), p.mode);
     },
     .vjp = [](auto& p, const Call& c, int i, const array& ct) {
       bool add = p.mode == ScatterMode::add;
@@ -158,10 +159,9 @@ const Primitive scatter_reduce_p = define<ScatterParams>({
 const Primitive scatter_axis_p = define<ScatterAxisParams>({
     .name = "scatter_axis",
     .infer = [](auto&, const Call& c) { return c.in(0).type(); },
-    .jvp = [](auto& p, const Call& c, int i, const array& t) {
-      if (i == 1) return scatter_along_axis(zeros(c.in(0).shape(), t.dtype()), c.in(2), t, p.axis, p.mode);
-      if (p.mode == ScatterMode::add) return t;
-      return scatter_along_axis(t, c.in(2), zeros(c.in(1).shape(), t.dtype()), p.axis, p.mode);
+    .push = [](auto& p, const Call& c, const Arrays& ts) {
+      if (p.mode == ScatterMode::add && !ts[1].defined()) return ts[0];
+      return scatter_along_axis(or_zeros(ts[0], c.in(0)), c.in(2), or_zeros(ts[1], c.in(1)), p.axis, p.mode);
     },
     .vjp = [](auto& p, const Call& c, int i, const array& ct) {
       bool add = p.mode == ScatterMode::add;

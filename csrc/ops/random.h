@@ -35,10 +35,6 @@ array normal(const Shape& shape, Dtype dtype, const array& loc, const array& sca
 /// Standard normal.
 array normal(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
 
-/// Normal with mean vectors `mean` (..., n) and covariance matrices `cov` (..., n, n). Shape: `shape` + (n,).
-array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype = Dtype::float32,
-                          const array& key = {});
-
 /// Integers in [low, high), which broadcast to `shape`. Drawn as float32, so of wide ranges only 2**24 values.
 array randint(const array& low, const array& high, const Shape& shape, Dtype dtype = Dtype::int32,
               const array& key = {});

@@ -54,7 +54,7 @@ array spread(const array& x, const ReduceParams& p, const Shape& shape) {
 
 array reduce(const Primitive& primitive, const array& a, const Axes& axes, bool keepdims, Dtype dtype) {
   Axes fixed = normalize_axes(axes, a.ndim(), primitive.name);
-  if (fixed.empty()) return a;
+  if (fixed.empty()) return astype(a, dtype);
   Shape shape = reduced_shape(a.shape(), fixed, keepdims);
   return make_node(primitive, ReduceParams{std::move(fixed), keepdims}, {a}, {dtype, std::move(shape)});
 }
@@ -233,13 +233,13 @@ std::pair<array, array> minmax(const array& a, int axis, bool keepdims) { return
 std::pair<array, array> minmax(const array& a, bool keepdims) { return minmax(a, all_axes(a.ndim()), keepdims); }
 
 array all(const array& a, const Axes& axes, bool keepdims) {
-  return astype(reduce(all_p, a, axes, keepdims, Dtype::bool_), Dtype::bool_);
+  return reduce(all_p, a, axes, keepdims, Dtype::bool_);
 }
 array all(const array& a, int axis, bool keepdims) { return all(a, Axes{axis}, keepdims); }
 array all(const array& a, bool keepdims) { return all(a, all_axes(a.ndim()), keepdims); }
 
 array any(const array& a, const Axes& axes, bool keepdims) {
-  return astype(reduce(any_p, a, axes, keepdims, Dtype::bool_), Dtype::bool_);
+  return reduce(any_p, a, axes, keepdims, Dtype::bool_);
 }
 array any(const array& a, int axis, bool keepdims) { return any(a, Axes{axis}, keepdims); }
 array any(const array& a, bool keepdims) { return any(a, all_axes(a.ndim()), keepdims); }

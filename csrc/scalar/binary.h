@@ -51,13 +51,13 @@ template <class T> MX_FN T remainder(T a, T b, Real) {
   if (r == T(0)) return m::copysign(r, b);
   return (r < T(0)) != (b < T(0)) ? r + b : r;
 }
-/// The whole number nearest to (a - remainder) / b, which is floor(a / b) without its rounding; a / 0 as in divide.
+/// floor(a / b) without the rounding of a / b: whole numbers of b are found first. a / 0 as in divide.
 template <class T> MX_FN T floor_divide(T a, T b, Real) {
   if (b == T(0)) return a / b;
-  T q = (a - remainder(a, b, Real())) / b;
+  T r = m::fmod(a, b), q = (a - r) / b;
+  if (r != T(0) && (r < T(0)) != (b < T(0))) q -= T(1);
   if (q == T(0)) return m::copysign(T(0), a / b);
-  T whole = m::floor(q);
-  return q - whole > T(0.5) ? whole + T(1) : whole;
+  return m::rint(q);
 }
 
 /// By squaring, modulo 2^width. A negative exponent gives the inverse rounded towards 0: 0 unless |a| is 1.

@@ -39,11 +39,16 @@ template <class R> MX_FN bool operator>=(Complex<R> a, Complex<R> b) { return b 
 
 namespace complex_detail {
 
+template <class R>
+MX_FN bool infinite(Complex<R> z) {
+  return m::fabs(z.re) == infinity<R>() || m::fabs(z.im) == infinity<R>();
+}
+
 /// Magnitude without overflow in between; infinite if either part is.
 template <class R>
 MX_FN R modulus(Complex<R> z) {
   R a = m::fabs(z.re), b = m::fabs(z.im);
-  if (a == infinity<R>() || b == infinity<R>()) return infinity<R>();
+  if (infinite(z)) return infinity<R>();
   R big = a > b ? a : b, small = a > b ? b : a;
   if (is_nan(a) || is_nan(b)) return not_a_number<R>();
   if (big == R(0)) return R(0);
@@ -54,9 +59,8 @@ MX_FN R modulus(Complex<R> z) {
 /// Smith's division (Communications of the ACM 5, 1962, algorithm 116), with the limits of Annex G.5.1.
 template <class R>
 MX_FN Complex<R> divide(Complex<R> a, Complex<R> b) {
-  bool b_infinite = m::fabs(b.re) == infinity<R>() || m::fabs(b.im) == infinity<R>();
   if (b.re == R(0) && b.im == R(0)) return make_complex(a.re / m::fabs(b.re), a.im / m::fabs(b.re));
-  if (b_infinite && is_finite(a.re) && is_finite(a.im)) return make_complex(R(0), R(0));
+  if (infinite(b) && is_finite(a.re) && is_finite(a.im)) return make_complex(R(0), R(0));
   if (m::fabs(b.re) >= m::fabs(b.im)) {
     R r = b.im / b.re, d = b.re + b.im * r;
     return make_complex((a.re + a.im * r) / d, (a.im - a.re * r) / d);
@@ -159,17 +163,20 @@ template <class R> MX_FN Complex<R> tan(Complex<R> z) { return over_i(complex_de
 // Kahan's formulas for the inverses: products of square roots keep the cuts right and lose no digits.
 template <class R>
 MX_FN Complex<R> arcsin(Complex<R> z) {
+  if (infinite(z)) return make_complex(m::atan2(z.re, m::fabs(z.im)), m::copysign(infinity<R>(), z.im));
   Complex<R> p = complex_detail::sqrt(make_complex(R(1) - z.re, -z.im)), q = complex_detail::sqrt(make_complex(R(1) + z.re, z.im));
   R im = m::asinh(p.re * q.im - p.im * q.re);
   return make_complex(m::atan2(z.re, p.re * q.re - p.im * q.im), is_nan(im) ? im : m::copysign(im, z.im));
 }
 template <class R>
 MX_FN Complex<R> arccos(Complex<R> z) {
+  if (infinite(z)) return make_complex(m::atan2(m::fabs(z.im), z.re), m::copysign(infinity<R>(), -z.im));
   Complex<R> p = complex_detail::sqrt(make_complex(R(1) - z.re, -z.im)), q = complex_detail::sqrt(make_complex(R(1) + z.re, z.im));
   return make_complex(R(2) * m::atan2(p.re, q.re), m::asinh(q.re * p.im - q.im * p.re));
 }
 template <class R>
 MX_FN Complex<R> arccosh(Complex<R> z) {
+  if (infinite(z)) return make_complex(infinity<R>(), m::atan2(z.im, z.re));
   Complex<R> p = complex_detail::sqrt(make_complex(z.re - R(1), z.im)), q = complex_detail::sqrt(make_complex(z.re + R(1), z.im));
   return make_complex(m::asinh(p.re * q.re + p.im * q.im), R(2) * m::atan2(p.im, q.re));
 }

@@ -58,7 +58,6 @@ bool is_constant(PyObject* o) {
     }
     return true;
   }
-  if (PyObject_HasAttrString(o, "__array__") && PyObject_HasAttrString(o, "ndim") && !PyObject_HasAttrString(o, "__hash__")) return false;
   if (PyObject_Hash(o) != -1) return true;
   PyErr_Clear();
   return false;

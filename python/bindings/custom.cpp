@@ -79,7 +79,7 @@ struct CustomCall {
       } else if (is_array(o.ptr()) || is_python_number(o.ptr())) {
         out.push_back(is_array(o.ptr()) ? get_array(o.ptr()) : to_array(o.ptr(), types[k].dtype));
       } else {
-        throw TransformError(cat("[", name, "] the ", rule, " rule returned a ", describe(o.ptr()), " as a ", what, "; need an array."));
+        throw TransformError(cat("[", name, "] the ", rule, " rule returned ", describe(o.ptr()), " as a ", what, "; need an array."));
       }
     }
     for (size_t k = 0; k < out.size(); ++k) {
@@ -120,7 +120,7 @@ std::shared_ptr<const CustomRules> make_rules(std::shared_ptr<CustomCall> c) {
       py::gil_scoped_acquire gil;
       py::object result = call_rule(c->vmap, {c->arguments(inputs), c->axes(axes)}, c->kwargs);
       if (!PyTuple_Check(result.ptr()) || PyTuple_GET_SIZE(result.ptr()) != 2) {
-        throw TransformError(cat("[", c->name, "] the vmap rule must return (outputs, axes): a ", describe(result.ptr()), " came."));
+        throw TransformError(cat("[", c->name, "] the vmap rule must return (outputs, axes): ", describe(result.ptr()), " came."));
       }
       MixedTree outs = MixedTree::split(py::object(result[py::int_(0)]).ptr(), true);
       BatchAxes all = spread_axes(outs.tree, py::object(result[py::int_(1)]).ptr(), cat("the axes from the vmap rule of ", c->name));
@@ -168,7 +168,7 @@ py::object run_depends(const Args& a) {
   Arrays dependencies;
   collect_arrays(a.raw(1), dependencies);
   MixedTree in = MixedTree::split(a.raw(0), true);
-  if (in.arrays.empty()) throw TransformError(cat("[depends] inputs holds no array: a ", describe(a.raw(0)), " came."));
+  if (in.arrays.empty()) throw TransformError(cat("[depends] inputs holds no array: ", describe(a.raw(0)), " came."));
   py::object out = in.build(depends(in.arrays, dependencies));
   return PyTuple_CheckExact(out.ptr()) ? py::object(py::list(out)) : out;
 }

@@ -247,7 +247,7 @@ py::object numpy_array(const py::object& self, const py::object& dtype, const py
   py::module_ numpy = py::module_::import("numpy");
   auto view = py::reinterpret_steal<py::object>(checked(PyMemoryView_FromObject(self.ptr())));
   py::object out = numpy.attr("asarray")(view);
-  if (!dtype.is_none() && !out.attr("dtype").equal(py::object(numpy.attr("dtype")(dtype)))) {
+  if (!dtype.is_none() && !py::object(out.attr("dtype")).equal(numpy.attr("dtype")(dtype))) {
     if (!copy.is_none() && !py::cast<bool>(copy)) {
       throw ValueError(cat("[__array__] a conversion from ", a.dtype(), " needs a copy, but copy=False was given."));
     }

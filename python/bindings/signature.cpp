@@ -121,7 +121,8 @@ Signature* parse(std::string_view text) {
     }
     p.name = part;
     p.key = checked(PyUnicode_InternFromString(p.name.c_str()));
-    if (p.name == "stream") s->stream = here;
+    // A required `stream` is an ordinary argument, and that of `__dlpack__` is not one of ours.
+    if (p.name == "stream" && p.initial && !s->name.starts_with("__")) s->stream = here;
     if (p.kind == Parameter::ordinary) ++s->n_positional;
     s->list.push_back(std::move(p));
   }

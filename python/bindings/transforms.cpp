@@ -216,7 +216,7 @@ class GradCall {
     } else if (is_python_number(leaf)) {
       x = to_array(leaf);
     } else {
-      fail(cat("cannot differentiate ", name(), " with respect to ", path(i), ": a ", describe(leaf),
+      fail(cat("cannot differentiate ", name(), " with respect to ", path(i), ": ", describe(leaf),
                " came; need an array. Leave it out with argnums, or pass it as another argument."));
     }
     if (is_floating(x.dtype())) return x;
@@ -265,7 +265,7 @@ class GradCall {
     }
     if (!is_array(first)) {
       std::string advice = is_python_number(first) ? " A Python number has no gradient: do not convert the loss with item() or float()." : "";
-      fail(cat(name(), " must return a scalar array", spec_.with_value ? ", alone or first in a tuple" : "", ": a ", describe(first),
+      fail(cat(name(), " must return a scalar array", spec_.with_value ? ", alone or first in a tuple" : "", ": ", describe(first),
                " came.", advice));
     }
     const array& value = get_array(first);
@@ -317,7 +317,7 @@ py::object run_grad(const Args& a) {
 
 Objects items(const char* op, const char* what, PyObject* o) {
   if (!PyTuple_Check(o) && !PyList_Check(o)) {
-    throw py::type_error(cat("[", op, "] ", what, " must be a list or tuple, one entry for each argument or output: a ", describe(o), " came."));
+    throw py::type_error(cat("[", op, "] ", what, " must be a list or tuple, one entry for each argument or output: ", describe(o), " came."));
   }
   Objects out;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(PySequence_Fast_GET_ITEM(o, i));
@@ -340,7 +340,7 @@ Arrays numeric(const char* op, const std::string& what, const Tree& tree, const 
     } else if (is_python_number(leaf)) {
       out.push_back(to_array(leaf));
     } else {
-      throw TransformError(cat("[", op, "] ", what, joined(tree.path(i)), " is a ", describe(leaf), "; need an array."));
+      throw TransformError(cat("[", op, "] ", what, joined(tree.path(i)), " is ", describe(leaf), "; need an array."));
     }
   }
   return out;
@@ -424,7 +424,7 @@ py::object run_jvp(const Args& a) {
   for (size_t i = 0; i < t_leaves.size(); ++i) {
     PyObject* t = t_leaves[i].ptr();
     if (t != Py_None && !is_array(t) && !is_python_number(t)) {
-      throw TransformError(cat("[jvp] tangents", joined(tree.path(i)), " is a ", describe(t), "; need an array."));
+      throw TransformError(cat("[jvp] tangents", joined(tree.path(i)), " is ", describe(t), "; need an array."));
     }
     tangents.push_back(t == Py_None ? array() : is_array(t) ? get_array(t) : to_array(t));
   }
@@ -509,7 +509,7 @@ void check_static(PyObject* fun, const MixedTree& in, const BatchAxes& axes) {
     if (!leaf || !axes[i]) continue;
     bool number = is_python_number(leaf) && !is_keyword(in.tree, i);
     if (number || PyObject_HasAttrString(leaf, "__array__")) {
-      throw TransformError(cat("[vmap] cannot map ", function_name(fun), " over ", argument_path(fun, in.tree, i), ": a ", describe(leaf),
+      throw TransformError(cat("[vmap] cannot map ", function_name(fun), " over ", argument_path(fun, in.tree, i), ": ", describe(leaf),
                                " came; need an array. Use None in in_axes to pass it whole."));
     }
   }

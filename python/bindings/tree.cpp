@@ -588,7 +588,10 @@ size_t Tree::hash() const {
   for (const TreeNode& node : nodes_) {
     h = detail::mix(h, static_cast<size_t>(node.kind) + 16 * static_cast<size_t>(node.n_children));
     if (node.type) h = detail::mix(h, reinterpret_cast<size_t>(node.type.ptr()));
-    if (node.data) h = detail::mix(h, static_cast<size_t>(py::hash(node.data)));
+    if (!node.data) continue;
+    Py_hash_t of_data = PyObject_Hash(node.data.ptr());
+    if (of_data == -1) PyErr_Clear();  // static data that cannot be hashed can still be compared
+    h = detail::mix(h, static_cast<size_t>(of_data));
   }
   return h;
 }

@@ -45,7 +45,6 @@ class Tree {
   bool operator==(const Tree& o) const { return equal(o, false); }
   /// With `exact` that order matters too.
   bool equal(const Tree& o, bool exact) const;
-  /// Throws TypeError when a custom node's static data is not hashable.
   size_t hash() const;
   /// `{'b': *, 'w': (*, None)}`: leaves are stars.
   std::string str() const;

@@ -82,7 +82,7 @@ STEPS = [
     row("round_decimals", mx.round, np.round, C(a(2, 3), decimals=1), C(a(2, 3), decimals=-1), domain=(-30, 30),
         order=0),
     unary("sign", np.sign, dtypes=FLOATS + INTS + COMPLEX, out=SAME, order=0, complex_order=1,
-          kinks=[0.0, 1.0, -2.0]),
+          kinks=[0.0, 1.0, -2.0], edges=SPECIAL[1:]),
     unary("stop_gradient", lambda x: x, dtypes=ALL, out=SAME, order=0, ulp=0),
 ]
 

@@ -36,7 +36,7 @@ SPECS = [
     draws("categorical", lambda logits, k: R.categorical(logits, key=k), C(a(4, 3), KEY), C(a(3), KEY), out="uint32"),
     draws("categorical_many", lambda logits, k: R.categorical(logits, num_samples=5, key=k), C(a(2, 3), KEY), out="uint32"),
     draws("permutation_of_array", lambda x, k: R.permutation(x, key=k), C(a(5), KEY), C(a(4, 2), KEY), order=2, fd=False, tol=1e-5),
-    draws("permutation_of_range", lambda k: R.permutation(6, key=k), C(KEY), out="int32"),
+    draws("permutation_of_range", lambda k: R.permutation(6, key=k), C(KEY), out="uint32"),
     draws("key_split", lambda k: R.split(k), C(KEY), out="uint32"),
     draws("key_split_many", lambda k: R.split(k, 5), C(KEY), out="uint32"),
     draws("reparametrized", lambda mu, k: mx.sum(mx.sin(mu + R.normal(mu.shape, key=k))), C(a(3), KEY), order=2, fd=False, tol=1e-5),

@@ -5,8 +5,14 @@
 
 namespace mx::cpu {
 
-/// Computes g and returns true if one side is so short, and the other lies so, that dot products of contiguous rows are best.
+/// Computes g and returns true if one side is short and the other lies so that dot products of contiguous
+/// rows do it, or so that the transposed product is better. Otherwise false, and nothing is done.
 template <class S>
 bool thin_gemm(const Gemm<S>& g);
+
+extern template bool thin_gemm(const Gemm<float>&);
+extern template bool thin_gemm(const Gemm<double>&);
+extern template bool thin_gemm(const Gemm<float16_t>&);
+extern template bool thin_gemm(const Gemm<bfloat16_t>&);
 
 }  // namespace mx::cpu

@@ -6,6 +6,7 @@
 #include <vector>
 
 // One include a family: its primitives, its kernels.
+#include "backend/cpu/composite.h"
 #include "backend/cpu/copy.h"
 #include "backend/cpu/create.h"
 #include "backend/cpu/elementwise.h"
@@ -13,15 +14,20 @@
 #include "backend/cpu/index.h"
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/movement.h"
+#include "backend/cpu/random.h"
+#include "backend/cpu/reduce.h"
 #include "backend/cpu/scan.h"
 #include "backend/cpu/sort.h"
 #include "compile/program.h"
 #include "ops/cast_params.h"
+#include "ops/composite_params.h"
 #include "ops/create_params.h"
 #include "ops/elementwise_params.h"
 #include "ops/index_params.h"
 #include "ops/matmul_params.h"
 #include "ops/movement_params.h"
+#include "ops/random_params.h"
+#include "ops/reduce_params.h"
 #include "ops/scan_params.h"
 #include "ops/sort_params.h"
 
@@ -72,6 +78,18 @@ std::vector<Entry> entries() {
       {&argsort_p, argsort_kernel},
       {&argpartition_p, argpartition_kernel},
       {&searchsorted_p, searchsorted_kernel},
+      {&sum_p, sum_kernel},
+      {&prod_p, prod_kernel},
+      {&max_p, max_kernel},
+      {&min_p, min_kernel},
+      {&all_p, all_kernel},
+      {&any_p, any_kernel},
+      {&argmax_p, argmax_kernel},
+      {&argmin_p, argmin_kernel},
+      {&softmax_p, softmax_kernel},
+      {&logsumexp_p, logsumexp_kernel},
+      {&random_bits_p, random_bits_kernel},
+      {&fold_in_p, fold_in_kernel},
       // (new kernels above this line)
   };
 }

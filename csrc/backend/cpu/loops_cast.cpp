@@ -22,7 +22,7 @@ inline float round_to_odd(double x) {
   if (static_cast<double>(y) == x || y != y) return y;
   uint32_t bits = std::bit_cast<uint32_t>(y);
   // Towards zero first; then the odd one of the two neighbours is the one with the last bit set.
-  bool away = (static_cast<double>(y) > x) == (y > 0.0f);
+  bool away = std::fabs(static_cast<double>(y)) > std::fabs(x);
   return std::bit_cast<float>((away ? bits - 1 : bits) | 1u);
 }
 

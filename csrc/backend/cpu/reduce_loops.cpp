@@ -26,9 +26,10 @@ MX_INLINE bool nan(T x) {
   return false;
 }
 MX_INLINE bool nan(complex64_t x) { return x.real() != x.real() || x.imag() != x.imag(); }
-/// `best` of a and b as comparisons choose it, which is b if either is NaN; so a NaN in `a` must be put back.
+/// `best` of a and b as comparisons chose it, or a NaN among them. Real comparisons with NaN have chosen b.
 template <class T>
-MX_INLINE T keep_nan(T a, T best) {
+MX_INLINE T keep_nan(T a, T b, T best) {
+  if constexpr (std::is_same_v<T, complex64_t>) best = nan(b) ? b : best;
   return nan(a) ? a : best;
 }
 
@@ -62,12 +63,12 @@ struct Prod {
 template <class T>
 struct Max {
   static constexpr T identity = Limits<T>::lowest;
-  MX_INLINE static T of(T a, T b) { return keep_nan(a, before(b, a) ? a : b); }
+  MX_INLINE static T of(T a, T b) { return keep_nan(a, b, before(b, a) ? a : b); }
 };
 template <class T>
 struct Min {
   static constexpr T identity = Limits<T>::highest;
-  MX_INLINE static T of(T a, T b) { return keep_nan(a, before(a, b) ? a : b); }
+  MX_INLINE static T of(T a, T b) { return keep_nan(a, b, before(a, b) ? a : b); }
 };
 
 template <class T, class Op>

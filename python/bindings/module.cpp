@@ -1,0 +1,59 @@
+// module.cpp — the extension module `mxform._core`: the parts in the order in which they need each other.
+// The package `mxform` (python/mxform/__init__.py) re-exports its names.
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "bindings/bind.h"
+
+#ifndef MXFORM_VERSION
+#define MXFORM_VERSION "0.1.0"
+#endif
+
+namespace mx::python {
+
+[[gnu::weak]] void bind_reduce(py::module_& m);
+[[gnu::weak]] void bind_matmul(py::module_& m);
+[[gnu::weak]] void bind_random(py::module_& m);
+namespace {
+
+void bind_constants(py::module_& m) {
+  m.attr("pi") = std::numbers::pi;
+  m.attr("e") = std::numbers::e;
+  m.attr("euler_gamma") = std::numbers::egamma;
+  m.attr("inf") = std::numeric_limits<double>::infinity();
+  m.attr("nan") = std::numeric_limits<double>::quiet_NaN();
+  m.attr("newaxis") = py::none();
+  m.attr("__version__") = MXFORM_VERSION;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "Arrays, operations and function transformations; use the package mxform.";
+  bind_errors(m);
+  bind_signature(m);
+  bind_dtype(m);
+  bind_constants(m);
+  bind_runtime(m);
+  bind_array(m);
+  bind_array_methods(m);
+  bind_interop(m);
+  bind_print(m);
+  bind_elementwise(m);
+  bind_cast(m);
+  bind_movement(m);
+  bind_create(m);
+  bind_index(m);
+  bind_scan(m);
+  bind_sort(m);
+  if (bind_reduce) bind_reduce(m);
+  if (bind_matmul) bind_matmul(m);
+  if (bind_random) bind_random(m);
+  bind_tree(m);
+  bind_transforms(m);
+  bind_inspect(m);
+}
+
+}  // namespace mx::python

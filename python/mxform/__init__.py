@@ -1,0 +1,23 @@
+"""mxform: arrays that are computed when needed, and transformations of functions of arrays.
+
+``import mxform as mx``; then ``mx.array``, operations such as ``mx.sum``, transformations such as ``mx.grad``
+and ``mx.vmap``. Nearly everything is in the extension module ``mxform._core``; what is written in Python is in
+``transforms``, ``compile`` and ``tree``.
+"""
+
+import sys as _sys
+
+from . import _core
+from ._core import *  # noqa: F403
+from ._core import __version__
+
+# The extension's submodules under their public names, so that `import mxform.random` works too.
+for _module in [m for m in vars(_core).values() if isinstance(m, type(_sys))]:
+    if _module.__name__.startswith("mxform._core."):
+        _module.__name__ = _module.__name__.replace("._core", "")
+        _sys.modules[_module.__name__] = _module
+del _module
+
+from .compile import *  # noqa: E402, F403
+from .transforms import *  # noqa: E402, F403
+from .tree import *  # noqa: E402, F403
