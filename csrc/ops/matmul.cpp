@@ -102,7 +102,13 @@ Operands prepare(const char* op, array a, array b, Dtype t) {
   a = astype(row ? expand_dims(a, 0) : a, t);
   b = astype(column ? expand_dims(b, 1) : b, t);
   Shape batch_a(a.shape().begin(), a.shape().end() - 2), batch_b(b.shape().begin(), b.shape().end() - 2);
-  Shape batch = broadcast_shapes(batch_a, batch_b, op);
+  Shape batch;
+  try {
+    batch = broadcast_shapes(batch_a, batch_b, op);
+  } catch (const ValueError&) {
+    throw ValueError(cat("[", op, "] the batches cannot be broadcast: a is ", a.shape(), ", b is ", b.shape(),
+                         "; need equal sizes, or 1, in front of the last two dimensions."));
+  }
   int64_t m = a.shape(-2), k = a.shape(-1), n = b.shape(-1);
   Shape shape(batch);
   if (!row) shape.push_back(m);

@@ -244,12 +244,14 @@ array pad_mirror(const array& a, int axis, int64_t low, int64_t high, int64_t ed
 array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value, PadMode mode) {
   normalize_axes(axes, a.ndim(), "pad");
   if (low.size() != axes.size() || high.size() != axes.size()) {
-    throw ValueError(cat("[pad] ", low.size(), " sizes before and ", high.size(), " after for ", axes.size(), " axes; need one of each an axis."));
+    throw ValueError(cat("[pad] ", low.size(), " sizes before and ", high.size(), " after for ", axes.size(),
+                         " axes; need one of each an axis."));
   }
   Shape starts(a.shape().size(), 0), stops(a.shape()), total(a.shape());
   for (size_t i = 0; i < axes.size(); ++i) {
     if (low[i] < 0 || high[i] < 0) {
-      throw ValueError(cat("[pad] negative padding (", low[i], ", ", high[i], ") for axis ", axes[i], "; need sizes >= 0. Slice to shrink."));
+      throw ValueError(cat("[pad] negative padding (", low[i], ", ", high[i], ") for axis ", axes[i],
+                           "; need sizes >= 0. Slice to shrink."));
     }
     size_t axis = static_cast<size_t>(normalize_axis(axes[i], a.ndim(), "pad"));
     starts[axis] = low[i];
@@ -257,7 +259,8 @@ array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high,
       throw OverflowError("[pad] the result holds more than 2**63 - 1 elements.");
     }
     if (mode != PadMode::constant && a.shape()[axis] == 0 && total[axis] > 0) {
-      throw ValueError(cat("[pad] axis ", axes[i], " of shape ", a.shape(), " is empty: there is nothing to repeat. Use mode 'constant'."));
+      throw ValueError(cat("[pad] axis ", axes[i], " of shape ", a.shape(),
+                           " is empty: there is nothing to repeat. Use mode 'constant'."));
     }
   }
   n_elems(total);

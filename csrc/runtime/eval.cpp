@@ -5,10 +5,14 @@
 
 #include "runtime/eval.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "base/pointer_map.h"
@@ -166,14 +170,6 @@ void run_pending(std::span<const array> outputs) {
 
 class BackgroundEvaluator {
  public:
-  ~BackgroundEvaluator() {
-    {
-      std::lock_guard guard(lock_);
-      stop_ = true;
-    }
-    wake_.notify_all();
-    if (worker_.joinable()) worker_.join();
-  }
   void add(Arrays arrays) {
     std::lock_guard guard(lock_);
     if (!worker_.joinable()) worker_ = std::thread([this] { work(); });
@@ -193,8 +189,7 @@ class BackgroundEvaluator {
   void work() {
     std::unique_lock guard(lock_);
     while (true) {
-      wake_.wait(guard, [&] { return stop_ || !jobs_.empty(); });
-      if (stop_) return;
+      wake_.wait(guard, [&] { return !jobs_.empty(); });
       busy_ = true;
       {
         Job job = std::move(jobs_.front());
@@ -216,13 +211,24 @@ class BackgroundEvaluator {
   std::mutex lock_;
   std::condition_variable wake_, idle_;
   std::deque<Job> jobs_;
-  bool busy_ = false, stop_ = false;
+  bool busy_ = false;
   std::thread worker_;
 };
 
+// Never destroyed: its thread waits until the process ends. A forked child has no such thread and starts afresh.
+BackgroundEvaluator* evaluator = nullptr;
+
 BackgroundEvaluator& background() {
-  static BackgroundEvaluator evaluator;
-  return evaluator;
+  [[maybe_unused]] static const bool prepared = [] {
+    evaluator = new BackgroundEvaluator;
+    std::atexit([] { evaluator->wait(); });
+    pthread_atfork(nullptr, nullptr, [] {
+      new (&eval_lock) std::recursive_mutex;
+      evaluator = new BackgroundEvaluator;
+    });
+    return true;
+  }();
+  return *evaluator;
 }
 
 }  // namespace
@@ -230,14 +236,10 @@ BackgroundEvaluator& background() {
 void set_blocking_hooks(BlockingHooks hooks) { blocking = hooks; }
 
 void eval(std::span<const array> arrays) {
-  bool ready = true;
-  for (const array& a : arrays) {
-    if (a.available()) {
-      if (a.node()->call && !must_retain(*a.node())) ready = false;
-    } else {
-      ready = false;
-    }
-  }
+  // Only a node that depends on a marker can be available and still hold its record.
+  bool ready = std::all_of(arrays.begin(), arrays.end(), [](const array& a) {
+    return a.available() && (a.node()->newest_mark == 0 || must_retain(*a.node()));
+  });
   if (ready) return;
   BlockingScope unlocked;
   std::lock_guard guard(eval_lock);

@@ -34,12 +34,21 @@ template <class R> MX_FN Complex<R> divide(Complex<R> a, Complex<R> b, ComplexNu
 }
 
 template <class T> MX_FN T floor_divide(T a, T b, Integer) {
+  bool negates = T(-1) < T(0) && b == T(-1);
+#ifndef __METAL_VERSION__
+  if constexpr (sizeof(T) <= 4) {
+    // A double quotient of 32-bit integers never rounds up to a whole number; and vector units divide doubles.
+    double q = std::floor(static_cast<double>(a) / static_cast<double>(b == T(0) || negates ? T(1) : b));
+    return negates ? T(Wrap<T>(0) - Wrap<T>(a)) : b == T(0) ? T(0) : static_cast<T>(q);
+  }
+#endif
   if (b == T(0)) return T(0);
-  if (T(-1) < T(0) && b == T(-1)) return T(Wrap<T>(0) - Wrap<T>(a));
+  if (negates) return T(Wrap<T>(0) - Wrap<T>(a));
   T q = T(a / b), r = T(a % b);
   return r != T(0) && (r < T(0)) != (b < T(0)) ? T(q - T(1)) : q;
 }
 template <class T> MX_FN T remainder(T a, T b, Integer) {
+  if (sizeof(T) <= 4) return b == T(0) ? T(0) : T(Wrap<T>(a) - Wrap<T>(floor_divide(a, b, Integer())) * Wrap<T>(b));
   if (b == T(0) || (T(-1) < T(0) && b == T(-1))) return T(0);
   T r = T(a % b);
   return r != T(0) && (r < T(0)) != (b < T(0)) ? T(r + b) : r;
@@ -47,14 +56,14 @@ template <class T> MX_FN T remainder(T a, T b, Integer) {
 
 /// The remainder with the sign of b; a zero has b's sign. x mod ±inf is x, or ±inf if the signs differ; x mod 0 NaN.
 template <class T> MX_FN T remainder(T a, T b, Real) {
-  T r = m::fmod(a, b);
+  T r = fmod(a, b);
   if (r == T(0)) return m::copysign(r, b);
   return (r < T(0)) != (b < T(0)) ? r + b : r;
 }
 /// floor(a / b) without the rounding of a / b: whole numbers of b are found first. a / 0 as in divide.
 template <class T> MX_FN T floor_divide(T a, T b, Real) {
   if (b == T(0)) return a / b;
-  T r = m::fmod(a, b), q = (a - r) / b;
+  T r = fmod(a, b), q = (a - r) / b;
   if (r != T(0) && (r < T(0)) != (b < T(0))) q -= T(1);
   if (q == T(0)) return m::copysign(T(0), a / b);
   return m::rint(q);

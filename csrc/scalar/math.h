@@ -100,6 +100,20 @@ template <class T>
 MX_FN T not_a_number() {
   return m::numeric_limits<T>::quiet_NaN();
 }
+/// a - b trunc(a / b), exactly.
+template <class T>
+MX_FN T fmod(T a, T b) {
+  return m::fmod(a, b);
+}
+#ifndef __METAL_VERSION__
+/// In double, as long as the quotient times b is exact there. It may be one too large.
+MX_FN float fmod(float a, float b) {
+  double x = std::fabs(a), y = std::fabs(b), q = std::trunc(x / y);
+  if (!(q < 0x1p29)) return std::fmod(a, b);
+  double r = x - q * y;
+  return std::copysign(static_cast<float>(r < 0 ? r + y : r), a);
+}
+#endif
 template <class T>
 MX_FN bool is_nan(T x) {
   return x != x;

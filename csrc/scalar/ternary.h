@@ -5,9 +5,12 @@
 
 namespace mx::scalar {
 
-template <class T>
-MX_FN T select(bool condition, T x, T y) {
-  return condition ? x : y;
-}
+namespace ternary_detail {
+template <class T, class Any> MX_FN T select(bool condition, T x, T y, Any) { return condition ? x : y; }
+/// Without a branch, and so that a compiler sees it: bits of x where the mask is set. The CPU selects all dtypes as bits.
+template <class T> MX_FN T select(bool condition, T x, T y, Integer) { return T(y ^ ((x ^ y) & T(Wrap<T>(0) - Wrap<T>(condition)))); }
+}  // namespace ternary_detail
+
+template <class T> MX_FN T select(bool condition, T x, T y) { return ternary_detail::select(condition, x, y, category<T>()); }
 
 }  // namespace mx::scalar

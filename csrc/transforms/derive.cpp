@@ -25,6 +25,15 @@ void accumulate(array& sum, const array& term) {
   sum = sum.defined() ? add(sum, term) : term;
 }
 
+// Written rules expect a cotangent for every output.
+Outs all_defined(CallRecord& call, const Outs& cotangents) {
+  Outs cts(cotangents);
+  for (size_t k = 0; k < cts.size(); ++k) {
+    if (!cts[k].defined()) cts[k] = zeros_like(call.output(static_cast<uint32_t>(k)));
+  }
+  return cts;
+}
+
 // The call again on other inputs of the same types.
 CallRecord& again(const CallRecord& call, SmallVector<array, 3> inputs, Arrays& keep) {
   Types types = call.primitive->infer(call.params, Call(const_cast<CallRecord&>(call)));
@@ -102,7 +111,7 @@ Arrays pull_from_push(CallRecord& call, const Outs& cotangents, const std::vecto
   Outs outs = push_call(call, tangents);
   Arrays linear, cts, result(need.size());
   for (size_t k = 0; k < outs.size(); ++k) {
-    if (!outs[k].defined()) continue;
+    if (!outs[k].defined() || !cotangents[k].defined()) continue;
     linear.push_back(outs[k]);
     cts.push_back(cotangents[k]);
   }
@@ -191,11 +200,12 @@ Arrays pull_call(CallRecord& call, const Outs& cotangents, const std::vector<boo
   }
   if (!any) return Arrays(need.size());
   StreamScope scope(call.stream);
-  if (p.pull) return p.pull(call.params, Call(call), cotangents, want);
+  if (p.pull) return p.pull(call.params, Call(call), all_defined(call, cotangents), want);
   if (p.vjp) {
     Arrays cts(need.size());
+    Outs defined = all_defined(call, cotangents);
     for (size_t i = 0; i < want.size(); ++i) {
-      if (want[i]) cts[i] = p.vjp(call.params, Call(call), static_cast<int>(i), cotangents);
+      if (want[i]) cts[i] = p.vjp(call.params, Call(call), static_cast<int>(i), defined);
     }
     return cts;
   }

@@ -11,7 +11,7 @@ namespace mx {
 /// Tangents of the outputs for tangents of the inputs (undefined: zero).
 Outs push_call(CallRecord& call, const Arrays& tangents);
 
-/// Cotangents of the inputs where `need`, for cotangents of all outputs. Undefined: zero.
+/// Cotangents of the inputs where `need`, for cotangents of the outputs. Undefined: zero.
 Arrays pull_call(CallRecord& call, const Outs& cotangents, const std::vector<bool>& need);
 
 /// Outputs, each with its batch axis in front, for inputs with a batch axis in front where `mapped`.

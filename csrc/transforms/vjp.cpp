@@ -51,7 +51,6 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
     for (uint32_t k = 0; k < call.n_out; ++k) {
       array out = call.living_output(k);
       if (out.defined()) reached[out.node()] = array();  // used up: let the memory go
-      if (!cts[k].defined()) cts[k] = zeros_like(call.output(k));
     }
     Arrays arrived = pull_call(call, cts, need);
     for (size_t i = 0; i < need.size(); ++i) {

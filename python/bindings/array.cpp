@@ -54,6 +54,7 @@ array new_array(const Args& a) {
   try {
     return to_array(a.raw(0), t);
   } catch (const py::type_error& e) {
+    if (a.is_none(0)) throw py::type_error(cat("[array] ", e.what()));
     throw ValueError(cat("[array] ", e.what()));
   }
 }
@@ -68,7 +69,7 @@ array operand(PyObject* o, const array& self, const char* op) {
   if (is_python_number(o)) return to_array_beside(o, self, {op, "operand"});
   // Left to their types, `[1, 2] * x` and "ab" * x would repeat the sequence.
   if (PyList_Check(o) || PyTuple_Check(o) || PyUnicode_Check(o) || PyBytes_Check(o)) {
-    throw ValueError(cat("[", op, "] an array and a ", Py_TYPE(o)->tp_name, " do not combine; need an array or a number. "
+    throw ValueError(cat("[", op, "] an array and ", kind_of(o), " do not combine; need an array or a number. "
                          "Convert with mx.array first."));
   }
   if (o == Py_None || PyDict_Check(o) || !is_array_like(o)) return {};

@@ -115,6 +115,8 @@ void bind_array_methods(py::module_&) {
       )", [](const Args& a) { return astype(a.arr(0), a.dtype(1)); });
   def_method("array.view(self, dtype, *, stream=None)", "The same as ``mx.view(x, dtype)``: the bytes seen as another dtype.",
              [](const Args& a) { return view(a.arr(0), a.dtype(1)); });
+  def_method("array.__round__(self, ndigits=None)", "The same as ``mx.round(x, ndigits)``.",
+             [](const Args& a) { return mx::round(a.arr(0), a.opt_small(1).value_or(0)); });
   def_method("array.__div__(self, other)", "The same as ``x / other``.", [](const Args& a) {
     return divide(a.arr(0), a.arr_beside(1, a.arr(0)));
   });

@@ -61,12 +61,10 @@ class Snapshot {
           int keep = PySequence_Contains(node.data.ptr(), key.ptr());
           if (keep < 0 || (keep == 0 && PyObject_DelItem(o, key.ptr()) != 0)) rethrow();
         }
-        if (node.order) {
-          for (py::handle key : node.order) {
-            if (!PyDict_Contains(o, key.ptr())) set(key.ptr(), py::none());
-          }
+        for (size_t i = 0; i < children.size(); ++i) {
+          size_t k = node.inserted ? (*node.inserted)[i] : i;
+          set(PyTuple_GET_ITEM(node.data.ptr(), static_cast<Py_ssize_t>(k)), children[k]);
         }
-        for (size_t i = 0; i < children.size(); ++i) set(PyTuple_GET_ITEM(node.data.ptr(), static_cast<Py_ssize_t>(i)), children[i]);
         return true;
       }
       case TreeNode::dataclass:
@@ -314,7 +312,7 @@ void make_collectable(PyHeapTypeObject* heap_type) {
 }  // namespace
 
 void bind_compile(py::module_& m) {
-  py::class_<CompileCache>(m, "CompileCache", py::custom_type_setup(make_collectable),
+  py::class_<CompileCache>(m, "_CompileCache", py::custom_type_setup(make_collectable),
                            "The traces of one compiled function: its attribute ``cache``.")
       .def(py::init<>())
       .def_property_readonly("n_traces", [](const CompileCache& c) { return c.n_traces; }, "How often the function was traced.")

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,6 @@ namespace mx::python {
 
 namespace {
 
-const char* type_name(PyObject* o) { return Py_TYPE(o)->tp_name; }
 
 // ---- Python numbers
 
@@ -28,20 +28,17 @@ NumberKind number_kind(PyObject* o) {
   return PyLong_Check(o) ? NumberKind::integer : NumberKind::complex;
 }
 
-// A double as T: integers wrap as in C where the value fits 64 bits, and saturate beyond; NaN gives 0.
+// A double as T, as astype converts: towards zero, the nearest number that T has, NaN to 0.
 template <class T>
 T from_double(double x) {
   if constexpr (std::is_same_v<T, bool>) {
     return x != 0;
-  } else if constexpr (std::is_same_v<T, uint64_t>) {
-    if (x >= 0x1p63) return x >= 0x1p64 ? ~uint64_t{0} : static_cast<uint64_t>(x);
-    return static_cast<uint64_t>(from_double<int64_t>(x));
-  } else if constexpr (std::is_same_v<T, int64_t>) {
-    if (std::isnan(x)) return 0;
-    if (x >= 0x1p63) return INT64_MAX;
-    return x < -0x1p63 ? INT64_MIN : static_cast<int64_t>(x);
   } else if constexpr (std::is_integral_v<T>) {
-    return static_cast<T>(from_double<int64_t>(x));
+    if (std::isnan(x)) return 0;
+    // The largest T may round up to a double beyond T.
+    if (x >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+    if (x <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
+    return static_cast<T>(x);
   } else {
     return T(static_cast<float>(x));
   }
@@ -49,9 +46,14 @@ T from_double(double x) {
 template <>
 double from_double<double>(double x) { return x; }
 
+// Digits, unless there are very many.
+std::string show_integer(PyObject* o) {
+  auto n_bits = py::cast<int64_t>(py::handle(o).attr("bit_length")());
+  return n_bits > 128 ? cat("of ", n_bits, " bits") : py::cast<std::string>(py::str(py::handle(o)));
+}
+
 [[noreturn]] void too_large(PyObject* o) {
-  throw OverflowError(cat("[array] integer ", py::cast<std::string>(py::str(py::handle(o))),
-                          " does not fit 64 bits. Give a float instead, or dtype=mx.uint64 up to 2**64 - 1."));
+  throw OverflowError(cat("[array] integer ", show_integer(o), " does not fit 64 bits. Give a float instead, or dtype=mx.uint64 up to 2**64 - 1."));
 }
 
 int64_t long_value(PyObject* o) {
@@ -158,12 +160,12 @@ array weak_number(PyObject* o, Dtype t) {
 
 class Nested {
  public:
-  explicit Nested(PyObject* o) { walk(o, 0); }
+  explicit Nested(PyObject* o) : root_(o) { walk(o, 0); }
 
   array build(std::optional<Dtype> t) {
-    if (has_arrays_) return stack_leaves(t);
-    Dtype dtype = t ? *t : natural_;
-    if (leaves_.empty() && !t) dtype = Dtype::float32;
+    if (has_arrays_) return join(root_, t);
+    if (!ragged_.empty()) throw ValueError(ragged_);
+    Dtype dtype = t ? *t : leaves_.empty() ? Dtype::float32 : natural_;
     array out = uninitialized({dtype, shape_});
     dispatch(dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -180,9 +182,9 @@ class Nested {
       auto n = static_cast<int64_t>(PySequence_Fast_GET_SIZE(o));
       if (depth > 64) throw ValueError("[array] lists are nested more than 64 deep.");
       if (depth < shape_.size()) {
-        if (shape_[depth] != n) ragged(depth, cat("a length of ", shape_[depth], " and of ", n));
+        if (shape_[depth] != n) ragged(depth, cat("a length of ", shape_[depth], " and one of ", n));
       } else {
-        if (leaf_depth_) ragged(depth, "numbers and lists");
+        if (leaf_found_) ragged(depth, "numbers and lists");
         shape_.push_back(n);
       }
       PyObject** items = PySequence_Fast_ITEMS(o);
@@ -190,55 +192,64 @@ class Nested {
       return;
     }
     if (depth != shape_.size()) ragged(depth, "numbers and lists");
-    leaf_depth_ = true;
-    leaves_.push_back(o);
+    leaf_found_ = true;
     if (is_python_number(o)) {
-      natural_ = leaves_.size() == 1 ? natural_dtype(o) : promote(natural_, natural_dtype(o));
+      natural_ = leaves_.empty() ? natural_dtype(o) : promote(natural_, natural_dtype(o));
+      leaves_.push_back(o);
     } else if (is_array(o) || !(PyUnicode_Check(o) || o == Py_None || PyDict_Check(o))) {
       has_arrays_ = true;
     } else {
-      throw ValueError(cat("[array] a list contains a ", type_name(o), "; need numbers, arrays, or lists of these."));
+      throw ValueError(cat("[array] a list contains ", kind_of(o), "; need numbers, arrays, or lists of these."));
     }
   }
 
-  [[noreturn]] void ragged(size_t depth, const std::string& what) {
-    throw ValueError(cat("[array] nested lists are ragged: at depth ", depth, " there are both ", what,
-                         "; need equal lengths everywhere."));
+  // Not an error yet: an array may stand where others have lists.
+  void ragged(size_t depth, const std::string& what) {
+    if (!ragged_.empty()) return;
+    ragged_ = cat("[array] nested lists are ragged: at depth ", depth, " there are both ", what, "; need equal lengths everywhere.");
   }
 
   // Some leaves are arrays: the result is made of operations, so gradients reach them.
-  array stack_leaves(std::optional<Dtype> t) {
-    std::vector<py::object> keep;  // converting a foreign object runs Python code
-    for (PyObject* o : leaves_) keep.push_back(py::reinterpret_borrow<py::object>(o));
+  static array join(PyObject* o, std::optional<Dtype> t) {
+    if (!PyList_Check(o) && !PyTuple_Check(o)) return to_array(o);
     Arrays parts;
     std::optional<Dtype> common = t;
-    for (const py::object& o : keep) {
-      parts.push_back(to_array(o.ptr()));
+    // By index: converting a foreign object runs Python code, which may change the list.
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+      auto item = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i));
+      parts.push_back(join(item.ptr(), t));
       if (!t) common = common ? promote(*common, parts.back().dtype()) : parts.back().dtype();
       if (parts.back().shape() != parts.front().shape()) {
         throw ValueError(cat("[array] nested lists are ragged: they contain arrays of shapes ", parts.front().shape(), " and ",
                              parts.back().shape(), "; need equal shapes."));
       }
     }
+    if (parts.empty()) return uninitialized({common ? *common : Dtype::float32, {0}});
     for (array& p : parts) p = astype(p, *common);
-    Shape shape = shape_;
-    shape.insert(shape.end(), parts.front().shape().begin(), parts.front().shape().end());
-    return reshape(stack(parts, 0), shape);
+    return stack(parts, 0);
   }
 
+  PyObject* root_;
   Shape shape_;
   std::vector<PyObject*> leaves_;
+  std::string ragged_;
   Dtype natural_ = Dtype::bool_;
-  bool leaf_depth_ = false;
+  bool leaf_found_ = false;
   bool has_arrays_ = false;
 };
 
 [[noreturn]] void not_an_array(PyObject* o) {
-  throw py::type_error(cat("a ", type_name(o), " is not an array; need an array, a number, nested lists of numbers, or an object "
+  throw py::type_error(cat(kind_of(o), " is not an array; need an array, a number, nested lists of numbers, or an object "
                            "with __dlpack__, __array__ or the buffer protocol."));
 }
 
 }  // namespace
+
+std::string kind_of(PyObject* o) {
+  if (o == Py_None) return "None";
+  std::string_view name = Py_TYPE(o)->tp_name;
+  return cat(std::string_view("aeiouAEIOU").find(name[0]) == std::string_view::npos ? "a " : "an ", name);
+}
 
 array to_array(PyObject* o, std::optional<Dtype> t) {
   if (is_array(o)) return t ? astype(get_array(o), *t) : get_array(o);
@@ -281,7 +292,7 @@ array to_array_beside(PyObject* o, const array& beside, What what) {
         }
       });
       if (!fits) {
-        throw ValueError(cat(what, " ", py::cast<std::string>(py::str(py::handle(o))), " does not fit ", t,
+        throw ValueError(cat(what, " ", show_integer(o), " does not fit ", t,
                              ", the dtype of the array beside it. Cast the array first, or give an array."));
       }
     }
@@ -297,7 +308,7 @@ array to_array_beside(PyObject* o, const array& beside, What what) {
 Arrays to_arrays(PyObject* o, What what) {
   if (is_array(o)) return unstack(get_array(o), 0);
   if (!PyList_Check(o) && !PyTuple_Check(o)) {
-    throw py::type_error(cat(what, " is a ", type_name(o), "; need a list or tuple of arrays."));
+    throw py::type_error(cat(what, " is ", kind_of(o), "; need a list or tuple of arrays."));
   }
   Arrays out;
   out.reserve(static_cast<size_t>(PySequence_Fast_GET_SIZE(o)));
@@ -316,8 +327,9 @@ int64_t to_integer(PyObject* o, What what) {
   if (!PyLong_Check(o)) {
     index = py::reinterpret_steal<py::object>(PyIndex_Check(o) ? PyNumber_Index(o) : nullptr);
     if (!index) {
+      if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) rethrow();
       PyErr_Clear();
-      throw py::type_error(cat(what, " is a ", type_name(o), "; need an int."));
+      throw py::type_error(cat(what, " is ", kind_of(o), "; need an int."));
     }
     o = index.ptr();
   }
@@ -335,7 +347,7 @@ double to_real(PyObject* o, What what) {
     if (!PyErr_ExceptionMatches(PyExc_TypeError)) rethrow();
     PyErr_Clear();
   }
-  throw py::type_error(cat(what, " is a ", type_name(o), "; need a float."));
+  throw py::type_error(cat(what, " is ", kind_of(o), "; need a float."));
 }
 
 bool to_flag(PyObject* o, What what) {
@@ -345,11 +357,11 @@ bool to_flag(PyObject* o, What what) {
     if (truth < 0) rethrow();
     return truth != 0;
   }
-  throw py::type_error(cat(what, " is a ", type_name(o), "; need a bool."));
+  throw py::type_error(cat(what, " is ", kind_of(o), "; need a bool."));
 }
 
 std::string to_string(PyObject* o, What what) {
-  if (!PyUnicode_Check(o)) throw py::type_error(cat(what, " is a ", type_name(o), "; need a str."));
+  if (!PyUnicode_Check(o)) throw py::type_error(cat(what, " is ", kind_of(o), "; need a str."));
   Py_ssize_t n = 0;
   const char* s = PyUnicode_AsUTF8AndSize(o, &n);
   if (!s) rethrow();
@@ -363,7 +375,7 @@ Dtype to_dtype(PyObject* o, What what) {
   if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return Dtype::float32;
   if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) return Dtype::complex64;
   // NumPy's dtype objects have `name`, its scalar types `__name__`.
-  bool is_numpy = std::string_view(type_name(o)).starts_with("numpy.") || PyType_Check(o);
+  bool is_numpy = std::string_view(Py_TYPE(o)->tp_name).starts_with("numpy.") || PyType_Check(o);
   if (py::handle h(o); is_numpy) {
     py::object name_of = py::getattr(h, PyType_Check(o) ? "__name__" : "name", py::none());
     if (py::isinstance<py::str>(name_of)) {
@@ -382,13 +394,14 @@ Shape to_shape(PyObject* o, What what) {
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(to_integer(PySequence_Fast_GET_ITEM(o, i), what));
   } else if (is_array(o) && get_array(o).ndim() == 1) {
     for (const array& x : unstack(get_array(o), 0)) out.push_back(x.item<int64_t>());
-  } else if (PyIndex_Check(o)) {
+  } else if (PyLong_Check(o) || (PyIndex_Check(o) && PyObject_Size(o) < 0)) {
+    PyErr_Clear();  // it has no length: not a sequence such as a NumPy array
     out.push_back(to_integer(o, what));
-  } else if (PySequence_Check(o) && !PyUnicode_Check(o)) {
+  } else if (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o)) {
     auto items = py::reinterpret_steal<py::object>(checked(PySequence_Tuple(o)));
     return to_shape(items.ptr(), what);
   } else {
-    throw py::type_error(cat(what, " is a ", type_name(o), "; need an int, or a list or tuple of ints."));
+    throw py::type_error(cat(what, " is ", kind_of(o), "; need an int, or a list or tuple of ints."));
   }
   return out;
 }

@@ -32,6 +32,9 @@ class What {
 };
 inline std::ostream& operator<<(std::ostream& out, const What& w) { return out << w.str(); }
 
+/// "an int", "a list", "None": what came, for errors.
+std::string kind_of(PyObject* o);
+
 // ---- from Python
 
 /// True for bool, int, float and complex: numbers that take on the dtype of the array they meet.

@@ -155,7 +155,7 @@ py::object capsule_of(PyObject* o) {
   py::handle h(o);
   if (PyCapsule_CheckExact(o)) return py::reinterpret_borrow<py::object>(h);
   if (!py::hasattr(h, "__dlpack__")) {
-    throw py::type_error(cat("[from_dlpack] a ", Py_TYPE(o)->tp_name, " has no __dlpack__."));
+    throw py::type_error(cat("[from_dlpack] ", kind_of(o), " has no __dlpack__."));
   }
   try {
     return h.attr("__dlpack__")(py::arg("max_version") = py::make_tuple(1, 0));

@@ -98,6 +98,7 @@ void make_categories(py::module_& m) {
   py::dict members;
   for (int c = 0; c < 8; ++c) members[kCategoryNames[c]] = c;
   py::object cls = py::module_::import("enum").attr("Enum")("DtypeCategory", members, py::arg("module") = "mxform");
+  cls.attr("__repr__") = cls.attr("__str__");
   cls.attr("__doc__") = "A family of dtypes, for issubdtype.";
   category_type = cls.ptr();
   m.attr("DtypeCategory") = cls;
@@ -115,11 +116,11 @@ Dtype dtype_or_array(PyObject* o, const char* op) {
 bool issubdtype(PyObject* a, PyObject* b) {
   auto outer = to_category(b);
   if (!outer && !is_dtype(b)) {
-    throw ValueError(cat("[issubdtype] second argument is a ", Py_TYPE(b)->tp_name, "; need a Dtype or DtypeCategory."));
+    throw ValueError(cat("[issubdtype] second argument is ", kind_of(b), "; need a Dtype or DtypeCategory."));
   }
   if (is_dtype(a)) return outer ? belongs(get_dtype(a), *outer) : a == b;
   if (auto inner = to_category(a)) return outer && contains(*outer, *inner);
-  throw ValueError(cat("[issubdtype] first argument is a ", Py_TYPE(a)->tp_name, "; need a Dtype or DtypeCategory."));
+  throw ValueError(cat("[issubdtype] first argument is ", kind_of(a), "; need a Dtype or DtypeCategory."));
 }
 
 bool isdtype(Dtype t, PyObject* kind) {

@@ -262,6 +262,8 @@ array combine(const array& old, const array& value, ScatterMode mode) {
 }
 
 array replace_part(const array& x, const Selection& s, const array& part) {
+  // Nothing is written, but indices out of bounds must still be found.
+  if (part.size() == 0 && s.has_arrays()) return depends({x}, {part})[0];
   return s.whole ? with_shape(part, x.shape()) : slice_update(x, with_shape(part, s.part), s.starts, s.stops, s.steps);
 }
 

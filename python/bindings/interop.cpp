@@ -198,10 +198,13 @@ bool is_array_like(PyObject* o) {
 std::optional<array> from_foreign(PyObject* o, std::optional<Dtype> t, Copy copy) {
   if (py::object f = method(o, "__mlx_array__"); !f.is_none()) {
     py::object a = f();
-    if (!is_array(a.ptr())) throw py::type_error("[array] __mlx_array__ did not return an array.");
+    if (!is_array(a.ptr())) throw py::type_error("__mlx_array__ did not return an array.");
     return finish_import(get_array(a.ptr()), t ? t : get_array(a.ptr()).dtype(), copy);
   }
-  if (PyObject_CheckBuffer(o)) {
+  // NumPy's scalars have a buffer too, but that of a datetime64 crashes.
+  std::string_view type_name = Py_TYPE(o)->tp_name;
+  bool numpy_scalar = type_name.starts_with("numpy.") && type_name != "numpy.ndarray" && !method(o, "__array__").is_none();
+  if (PyObject_CheckBuffer(o) && !numpy_scalar) {
     if (auto a = from_buffer(o, t, copy)) return a;
     if (auto a = from_numpy(py::reinterpret_borrow<py::object>(o), t, copy)) return a;
   }
@@ -212,7 +215,7 @@ std::optional<array> from_foreign(PyObject* o, std::optional<Dtype> t, Copy copy
       if (auto x = from_buffer(a.ptr(), t, copy)) return x;
       if (auto x = from_numpy(a, t, copy)) return x;
     }
-    throw py::type_error("[array] __array__ did not return a NumPy array of numbers.");
+    throw py::type_error("__array__ did not return a NumPy array of numbers.");
   }
   return std::nullopt;
 }
@@ -225,6 +228,10 @@ const char* format_of(Dtype t) {
   static constexpr const char* kFormats[] = {"?", "B", "H", "I", "Q", "b", "h", "i", "q", "e", nullptr, "f", "d", "Zf"};
   return kFormats[static_cast<int>(t)];
 }
+
+struct ArrayLike {
+  py::object value;
+};
 
 struct Exported {
   array a;
@@ -268,9 +275,13 @@ array as_array(const Args& a) {
   if (foreign) {
     if (auto x = from_foreign(o, t, copy)) return *x;
   } else if (copy == Copy::never) {
-    throw ValueError(cat("[asarray] a ", Py_TYPE(o)->tp_name, " has no memory to share: that needs a copy. Allow the copy."));
+    throw ValueError(cat("[asarray] ", kind_of(o), " has no memory to share: that needs a copy. Allow the copy."));
   }
-  return to_array(o, t);
+  try {
+    return to_array(o, t);
+  } catch (const py::type_error& e) {
+    throw py::type_error(cat("[asarray] ", e.what()));
+  }
 }
 
 }  // namespace
@@ -317,6 +328,10 @@ void bind_dlpack(py::module_& m);
 
 void bind_interop(py::module_& m) {
   bind_dlpack(m);
+  py::class_<ArrayLike>(m, "ArrayLike", "Holds an object that converts to an array; operations take it in an array's place.")
+      .def(py::init([](py::object o) { return ArrayLike{std::move(o)}; }), py::arg("arg"), py::pos_only())
+      .def("__mlx_array__", [](const ArrayLike& a) { return to_array(a.value.ptr()); }, "Convert.")
+      .attr("__module__") = "mxform";
   def(m, "asarray(a, dtype=None, *, copy=None)", R"(
       Convert to an array, sharing memory where possible.
 

@@ -19,6 +19,9 @@ using Binary = array (*)(const array&, const array&);
 constexpr std::string_view kByKeyword[] = {"conjugate", "isnan", "isinf", "isfinite", "bitwise_invert"};
 constexpr std::string_view kPositional[] = {"arctan2", "logaddexp", "maximum", "minimum", "power", "logical_and", "logical_or", "logical_xor"};
 
+// Rows that serve other functions (round, derivatives) and have no name in Python.
+constexpr std::string_view kInternal[] = {"rint", "strong_zero_multiply"};
+
 template <size_t n>
 bool contains(const std::string_view (&names)[n], std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
@@ -57,6 +60,7 @@ bool may_refuse(Accepts accepts) {
 }
 
 void def_unary(py::module_& m, std::string_view name, Accepts accepts, Result result, std::string_view text, Unary f) {
+  if (contains(kInternal, name)) return;
   bool keyword = contains(kByKeyword, name);
   std::string signature = cat(name, keyword ? "(a, stream=None)" : "(a, /, *, stream=None)");
   if (name == "conjugate") signature = "conjugate(a, *, stream=None)";
@@ -68,6 +72,7 @@ void def_unary(py::module_& m, std::string_view name, Accepts accepts, Result re
 }
 
 void def_binary(py::module_& m, std::string_view name, Accepts accepts, Result result, std::string_view text, Binary f) {
+  if (contains(kInternal, name)) return;
   std::string signature = cat(name, contains(kPositional, name) ? "(a, b, /, *, stream=None)" : "(a, b, stream=None)");
   std::string doc = cat(text, "\n\nArgs:\n    a (array or number): First input; ", dtype_note(accepts),
                         ".\n    b (array or number): Second input. The inputs are promoted to a common dtype and broadcast;"

@@ -36,7 +36,8 @@ void bind_print(py::module_& m) {
         if (c.before.empty()) throw ValueError("[printoptions] left more often than entered.");
         set_print_options(c.before.back());
         c.before.pop_back();
-      });
+      })
+      .attr("__module__") = "mxform";
   def(m, "set_printoptions(precision=-1)", R"(
       Set how arrays are printed.
 

@@ -33,27 +33,28 @@ struct StreamContext {
   std::vector<Stream> before = {};
 };
 
-PyObject* device_type_enum;
+PyObject* device_types[2];  // the members of DeviceType
+PyTypeObject* stream_type;
 Stream default_streams[2] = {{{Device::cpu, 0}, 0}, {{Device::gpu, 0}, 0}};  // guarded by the GIL
 int next_stream_index = 1;
 
-py::object kind_object(Device::Kind k) { return py::handle(device_type_enum).attr(k == Device::cpu ? "cpu" : "gpu"); }
+py::object kind_object(Device::Kind k) { return py::reinterpret_borrow<py::object>(device_types[k]); }
 
 std::optional<Device> as_device(PyObject* o) {
-  if (Py_TYPE(o) == reinterpret_cast<PyTypeObject*>(device_type_enum)) {
-    return Device{static_cast<Device::Kind>(py::cast<int>(py::handle(o).attr("value"))), 0};
-  }
+  if (o == device_types[0]) return Device{Device::cpu, 0};
+  if (o == device_types[1]) return Device{Device::gpu, 0};
   if (py::isinstance<Device>(py::handle(o))) return py::cast<Device>(py::handle(o));
   return std::nullopt;
 }
 
 Device to_device(PyObject* o, What what) {
   if (auto d = as_device(o)) return *d;
-  throw py::type_error(cat(what, " is a ", Py_TYPE(o)->tp_name, "; need a Device or DeviceType such as mx.cpu."));
+  throw py::type_error(cat(what, " is ", kind_of(o), "; need a Device or DeviceType such as mx.cpu."));
 }
 
 void need_backend(Device d, What what) {
   if (!has_backend(d.kind)) throw ValueError(cat(what, ": this build has no backend for ", d, "; use mx.cpu."));
+  if (d.index != 0) throw ValueError(cat(what, ": there is no ", d, "; need index 0."));
 }
 
 Stream stream_of(Device d) {
@@ -137,9 +138,11 @@ void bind_classes(py::module_& m) {
   kinds["cpu"] = 0;
   kinds["gpu"] = 1;
   py::object kind = py::module_::import("enum").attr("Enum")("DeviceType", kinds, py::arg("module") = "mxform");
+  kind.attr("__repr__") = kind.attr("__str__");
   kind.attr("__doc__") = "A kind of device.";
-  device_type_enum = kind.ptr();
   m.attr("DeviceType") = kind;
+  device_types[0] = py::object(kind.attr("cpu")).release().ptr();
+  device_types[1] = py::object(kind.attr("gpu")).release().ptr();
   m.attr("cpu") = kind.attr("cpu");
   m.attr("gpu") = kind.attr("gpu");
 
@@ -165,6 +168,7 @@ void bind_classes(py::module_& m) {
       .def("__hash__", [](const Stream& s) { return static_cast<int>(s.device.kind) + 2 * s.index; })
       .def("__eq__", [](const Stream& s, py::handle o) { return py::isinstance<Stream>(o) && py::cast<Stream>(o) == s; })
       .attr("__module__") = "mxform";
+  stream_type = reinterpret_cast<PyTypeObject*>(py::type::of<Stream>().ptr());
   py::class_<ThreadLocalStream>(m, "ThreadLocalStream", "Stands for a stream of its own on every thread.")
       .def_readonly("device", &ThreadLocalStream::device)
       .def_readonly("index", &ThreadLocalStream::index)
@@ -357,13 +361,13 @@ void bind_hardware(py::module_& m) {
 }  // namespace
 
 Stream to_stream(PyObject* o, What what) {
-  if (py::isinstance<Stream>(py::handle(o))) return py::cast<Stream>(py::handle(o));
-  if (py::isinstance<ThreadLocalStream>(py::handle(o))) return local_stream(py::cast<ThreadLocalStream>(py::handle(o)));
+  if (Py_TYPE(o) == stream_type) return py::cast<Stream>(py::handle(o));
   if (auto d = as_device(o)) {
     need_backend(*d, what);
     return stream_of(*d);
   }
-  throw py::type_error(cat(what, " is a ", Py_TYPE(o)->tp_name, "; need a Stream, Device or DeviceType."));
+  if (py::isinstance<ThreadLocalStream>(py::handle(o))) return local_stream(py::cast<ThreadLocalStream>(py::handle(o)));
+  throw py::type_error(cat(what, " is ", kind_of(o), "; need a Stream, Device or DeviceType."));
 }
 
 void bind_runtime(py::module_& m) {

@@ -346,7 +346,9 @@ std::string public_module(const py::module_& m) {
 }  // namespace
 
 void def_body(py::module_& m, std::string_view text, const char* doc, Body b) {
-  py::object f = make_function(function_type, text, doc, b, "", public_module(m), call_function);
+  // Names with an underscore are not re-exported: pickle finds them where they are.
+  std::string module = text.starts_with("_") ? py::cast<std::string>(m.attr("__name__")) : public_module(m);
+  py::object f = make_function(function_type, text, doc, b, "", module, call_function);
   m.add_object(function(f.ptr()).signature->name.c_str(), f, /*overwrite=*/true);
 }
 

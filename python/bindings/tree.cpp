@@ -3,6 +3,8 @@
 
 #include "bindings/tree.h"
 
+#include <algorithm>
+#include <numeric>
 #include <unordered_map>
 
 #include "bindings/bind.h"
@@ -33,60 +35,72 @@ class DepthGuard {
   DepthGuard& operator=(const DepthGuard&) = delete;
 };
 
-// ---- dict keys
-
-bool in_order(PyObject* keys) {
-  for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(keys); ++i) {
-    PyObject *a = PyTuple_GET_ITEM(keys, i - 1), *b = PyTuple_GET_ITEM(keys, i);
-    if (!PyUnicode_CheckExact(a) || !PyUnicode_CheckExact(b) || PyUnicode_Compare(a, b) >= 0) return false;
-  }
-  return true;
-}
+// ---- dicts
 
 // Keys of several types have no order of their own: group them by type name. What has no order even then
-// stays as inserted.
-py::object sorted_keys(PyObject* keys) {
-  auto list = py::reinterpret_steal<py::object>(checked(PySequence_List(keys)));
-  if (PyList_Sort(list.ptr()) == 0) return py::reinterpret_steal<py::object>(checked(PyList_AsTuple(list.ptr())));
-  PyErr_Clear();
-  py::list pairs;
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keys); ++i) {
-    PyObject* key = PyTuple_GET_ITEM(keys, i);
-    pairs.append(py::make_tuple(Py_TYPE(key)->tp_name, py::handle(key)));
-  }
-  if (PyList_Sort(pairs.ptr()) != 0) {
+// stays as inserted. Returns indices into `keys`.
+std::vector<uint32_t> general_order(PyObject* keys) {
+  auto n = static_cast<size_t>(PyTuple_GET_SIZE(keys));
+  auto rank = [&](bool by_type) {
+    py::list ranked;
+    for (size_t i = 0; i < n; ++i) {
+      py::handle key = PyTuple_GET_ITEM(keys, static_cast<Py_ssize_t>(i));
+      ranked.append(py::make_tuple(by_type ? Py_TYPE(key.ptr())->tp_name : "", key, i));
+    }
+    return ranked;
+  };
+  py::list ranked = rank(false);
+  if (PyList_Sort(ranked.ptr()) != 0) {
     PyErr_Clear();
-    return py::reinterpret_borrow<py::object>(keys);
+    ranked = rank(true);
+    if (PyList_Sort(ranked.ptr()) != 0) {
+      PyErr_Clear();
+      ranked = rank(true);
+    }
   }
-  py::tuple out(pairs.size());
-  for (size_t i = 0; i < pairs.size(); ++i) out[i] = pairs[i][py::int_(1)];
-  return out;
+  std::vector<uint32_t> order;
+  for (py::handle r : ranked) order.push_back(py::cast<uint32_t>(r[py::int_(2)]));
+  return order;
 }
 
-// Fills in the keys of a dict (or of a subclass).
-void read_keys(PyObject* dict, TreeNode& node) {
+// Describes a dict (or an instance of a subclass) and appends its values by sorted key.
+void open_dict(PyObject* dict, TreeNode& node, Leaves& values) {
   Py_ssize_t n = PyDict_GET_SIZE(dict), at = 0, i = 0;
-  auto keys = py::reinterpret_steal<py::object>(checked(PyTuple_New(n)));
-  PyObject *key, *value;
-  while (i < n && PyDict_Next(dict, &at, &key, &value)) PyTuple_SET_ITEM(keys.ptr(), i++, Py_NewRef(key));
   node.n_children = static_cast<uint32_t>(n);
-  if (in_order(keys.ptr())) {
-    node.data = std::move(keys);
-    return;
+  node.data = py::reinterpret_steal<py::object>(checked(PyTuple_New(n)));
+  PyObject *keys = node.data.ptr(), *key, *value, *before = nullptr;
+  bool ordered = true, strings = true;
+  values.reserve(static_cast<size_t>(n));
+  while (i < n && PyDict_Next(dict, &at, &key, &value)) {
+    strings = strings && PyUnicode_CheckExact(key);
+    ordered = ordered && strings && (!before || PyUnicode_Compare(before, key) < 0);
+    before = key;
+    PyTuple_SET_ITEM(keys, i++, Py_NewRef(key));
+    values.push_back(py::reinterpret_borrow<py::object>(value));
   }
-  node.data = sorted_keys(keys.ptr());
-  int same = PyObject_RichCompareBool(node.data.ptr(), keys.ptr(), Py_EQ);
-  if (same < 0) rethrow();
-  if (!same) node.order = std::move(keys);
-}
-
-py::object value_of(PyObject* dict, PyObject* key) {
-  PyObject* value = PyDict_GetItemWithError(dict, key);
-  if (!value) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "[tree] a dict changed while it was being read.");
-    rethrow();
+  if (ordered) return;
+  std::vector<uint32_t> order;
+  if (strings) {
+    order.resize(static_cast<size_t>(n));
+    std::iota(order.begin(), order.end(), 0u);
+    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return PyUnicode_Compare(PyTuple_GET_ITEM(keys, a), PyTuple_GET_ITEM(keys, b)) < 0;
+    });
+  } else {
+    order = general_order(keys);
+    if (std::is_sorted(order.begin(), order.end())) return;
   }
-  return py::reinterpret_borrow<py::object>(value);
+  auto sorted = py::reinterpret_steal<py::object>(checked(PyTuple_New(n)));
+  auto inserted = std::make_shared<std::vector<uint32_t>>(order.size());
+  Leaves by_key(order.size());
+  for (uint32_t k = 0; k < order.size(); ++k) {
+    PyTuple_SET_ITEM(sorted.ptr(), k, Py_NewRef(PyTuple_GET_ITEM(keys, order[k])));
+    (*inserted)[order[k]] = k;
+    by_key[k] = std::move(values[order[k]]);
+  }
+  node.data = std::move(sorted);
+  node.inserted = std::move(inserted);
+  values = std::move(by_key);
 }
 
 // ---- the rarer containers
@@ -146,8 +160,7 @@ bool open_container(PyObject* o, TreeNode& node, Leaves& children) {
     node.state = instance_state(o);
   } else if (PyDict_Check(o)) {
     node.kind = TreeNode::dict_like;
-    read_keys(o, node);
-    for (py::handle key : node.data) children.push_back(value_of(o, key.ptr()));
+    open_dict(o, node, children);
     node.state = instance_state(o);
   } else if (is_dataclass(type)) {
     node.kind = TreeNode::dataclass;
@@ -172,8 +185,7 @@ bool open_node(PyObject* o, TreeNode& node, Leaves& children) {
     node.n_children = static_cast<uint32_t>(children.size());
   } else if (PyDict_CheckExact(o)) {
     node.kind = TreeNode::dict;
-    read_keys(o, node);
-    for (py::handle key : node.data) children.push_back(value_of(o, key.ptr()));
+    open_dict(o, node, children);
   } else if (o == Py_None) {
     node.kind = TreeNode::none;
   } else {
@@ -205,13 +217,9 @@ class Flattener {
       }
     } else if (PyDict_CheckExact(o)) {
       DepthGuard guard;
-      TreeNode& node = open(TreeNode::dict);
-      read_keys(o, node);
-      // A reference to the node would not outlive the visits, which grow the list.
-      py::object keys = node.data;
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keys.ptr()); ++i) {
-        visit_held(value_of(o, PyTuple_GET_ITEM(keys.ptr(), i)).ptr());
-      }
+      Leaves values;
+      open_dict(o, open(TreeNode::dict), values);
+      for (const py::object& value : values) visit(value.ptr());
     } else {
       visit_other(o);
     }
@@ -337,14 +345,12 @@ class Builder {
   }
   template <class Set>
   void fill(PyObject* dict, const TreeNode& node, Set set) {
-    if (node.order) {
-      for (py::handle key : node.order) {
-        if (set(dict, key.ptr(), Py_None) != 0) rethrow();
-      }
-    }
+    Leaves children;
+    children.reserve(node.n_children);
+    for (uint32_t i = 0; i < node.n_children; ++i) children.push_back(py::reinterpret_steal<py::object>(build()));
     for (uint32_t i = 0; i < node.n_children; ++i) {
-      auto child = py::reinterpret_steal<py::object>(build());
-      if (set(dict, PyTuple_GET_ITEM(node.data.ptr(), i), child.ptr()) != 0) rethrow();
+      uint32_t k = node.inserted ? (*node.inserted)[i] : i;
+      if (set(dict, PyTuple_GET_ITEM(node.data.ptr(), k), children[k].ptr()) != 0) rethrow();
     }
   }
   // Without running the class's __init__: a rebuilt object is a copy, not a new beginning.
@@ -484,9 +490,13 @@ bool same(const py::object& a, const py::object& b) {
   return r == 1;
 }
 
+bool same_order(const TreeNode& a, const TreeNode& b) {
+  return a.inserted == b.inserted || (a.inserted && b.inserted && *a.inserted == *b.inserted);
+}
+
 bool same_node(const TreeNode& a, const TreeNode& b, bool exact) {
   return a.kind == b.kind && a.n_children == b.n_children && a.type.ptr() == b.type.ptr() && same(a.data, b.data) &&
-         same(a.state, b.state) && (!exact || same(a.order, b.order));
+         same(a.state, b.state) && (!exact || same_order(a, b));
 }
 
 std::string text(py::handle o, PyObject* (*convert)(PyObject*) = PyObject_Repr) {

@@ -8,6 +8,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ struct TreeNode {
   uint32_t n_children = 0;
   py::object type;   ///< The class, for the kinds from tuple_like on.
   py::object data;   ///< dict: sorted keys; dataclass: field names; custom: what its flatten gave beside the children.
-  py::object order;  ///< dict: the keys as inserted, if that differs from `data`.
   py::object state;  ///< ..._like: what else a rebuilt object needs (instance attributes, default_factory).
+  /// dict: for each key in the order of insertion its place among the sorted; null if the same.
+  std::shared_ptr<const std::vector<uint32_t>> inserted;
 };
 
 /// The leaves of a tree; keeps them alive.

@@ -46,7 +46,7 @@ def compile(fun, inputs=None, outputs=None, shapeless=False):
         1
     """
     _check_callable("compile", fun)
-    run, cache = _core._run_compiled, _core.CompileCache()
+    run, cache = _core._run_compiled, _core._CompileCache()
 
     def compiled(*args, **kwargs):
         return run(cache, fun, inputs, outputs, args, kwargs)

@@ -50,7 +50,9 @@ void check_batch(const Function& f, const Arrays& inputs, int64_t size) {
     for (size_t i = 0; i < n; ++i) {
       if (!(subset >> i & 1)) continue;
       Arrays copies;
-      for (int64_t k = 0; k < size; ++k) copies.push_back(is_integer(inputs[i].dtype()) ? inputs[i] + static_cast<int>(k) : inputs[i] * static_cast<float>(k + 1));
+      for (int64_t k = 0; k < size; ++k) {
+        copies.push_back(is_integer(inputs[i].dtype()) ? inputs[i] + static_cast<int>(k) : inputs[i] * static_cast<float>(k + 1));
+      }
       // In the last place, to see that the engine's moving of axes and the strides it makes are handled.
       batched[i] = stack(copies, -1);
       axes[i] = -1;
@@ -163,7 +165,8 @@ TEST_CASE("calls that change nothing return their input") {
 
 TEST_CASE("shapes that do not fit are errors that name them") {
   array a = ramp({2, 3});
-  CHECK_THROWS_WITH_AS(reshape(a, {4}), "[reshape] the number of elements differs: a has shape (2, 3), 6 elements; the new shape is (4,).", ValueError);
+  CHECK_THROWS_WITH_AS(reshape(a, {4}),
+                       "[reshape] the number of elements differs: a has shape (2, 3), 6 elements; the new shape is (4,).", ValueError);
   CHECK_THROWS_AS(reshape(a, {-1, -1}), ValueError);
   CHECK_THROWS_AS(reshape(a, {4, -1}), ValueError);
   CHECK_THROWS_AS(reshape(a, {-2, -3}), ValueError);

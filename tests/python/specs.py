@@ -221,6 +221,7 @@ class Spec:
     ints: tuple = (-5, 5)
     diff: tuple | None = None              # differentiable arguments; None: those of the row's dtype
     complex_order: int = 2                 # for complex64
+    kink_order: int = 2                    # the same for the kinks
     fd: bool = True                        # False: differences say nothing (rounding), but both modes agree
     tol: float = 1e-9                      # how well, relative to the sum of magnitudes
 

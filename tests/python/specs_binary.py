@@ -45,7 +45,7 @@ ARITHMETIC = [
     binary("floor_divide", np.floor_divide, right=(1.1, 2), order=0, dtypes=REAL, edges=False, ulp=0),
     binary("remainder", np.remainder, right=(1.1, 2), dtypes=REAL, ints=(1, 6), edges=False, order=2),
     binary("divmod", np.divmod, right=(1.1, 2), dtypes=REAL, ints=(1, 6), edges=False, order=2, out=(SAME, SAME)),
-    binary("power", np.power, left=(0.3, 2), dtypes=INEXACT, kinks=[POWERS], edges=False),
+    binary("power", np.power, left=(0.3, 2), dtypes=INEXACT, kinks=[POWERS], kink_order=1, edges=False),
     binary("power_int", np.power, f=mx.power, dtypes=INTS, ints=(0, 4), order=0, edges=False, ulp=0),
     binary("maximum", np.maximum, dtypes=REAL + BOOL, kinks=[TIES], order=2, ulp=0),
     binary("minimum", np.minimum, dtypes=REAL + BOOL, kinks=[TIES], order=2, ulp=0),

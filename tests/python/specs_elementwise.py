@@ -83,7 +83,7 @@ STEPS = [
         order=0),
     unary("sign", np.sign, dtypes=FLOATS + INTS + COMPLEX, out=SAME, order=0, complex_order=1,
           kinks=[0.0, 1.0, -2.0], edges=SPECIAL[1:]),
-    unary("stop_gradient", lambda x: x, dtypes=ALL, out=SAME, order=0, ulp=0),
+    unary("stop_gradient", lambda x: x, dtypes=ALL, out=SAME, order=0, ulp=0, fd=False),
 ]
 
 TESTS = [
@@ -116,7 +116,7 @@ OTHER = [
         kinks=[C(at([0.0, 1.0]))]),
 ]
 
-NUMPY_OF = {"bfloat16": "float64", "float16": "float64", "float32": "float64", "bool_": "bool"}
+NUMPY_OF = {"bfloat16": "float64", "float16": "float64", "float32": "float64", "bool_": "bool", "complex64": "complex128"}
 
 
 def astype(d):

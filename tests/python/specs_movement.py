@@ -128,8 +128,10 @@ SLICE = [
 ]
 
 VIEWS = [
-    moves("view_same_size", lambda x: x.view(mx.int32).view(mx.float32), lambda x: x.astype("float32"), C(a(2, 3)), C(a()),
-          dtypes=("float32",), order=0),
+    moves("view", lambda x: x.view(mx.float32), lambda x: x.astype("int32").view("float32"), C(a(2, 3)), C(a()), dtypes=("int32",),
+          out=lambda d: "float32", order=0),
+    moves("view_narrower", lambda x: x.view(mx.uint8), lambda x: x.view("uint8"), C(a(2, 3)), C(a(3)), dtypes=("int32",),
+          out=lambda d: "uint8", order=0),
     moves("real_of_parts", lambda x, y: mx.real(x + 1j * y) + mx.imag(x + 1j * y), lambda x, y: x + y, C(a(3), a(3)),
           dtypes=("float32",), fd=False, tol=1e-5),
 ]

@@ -56,6 +56,28 @@ void copy_runs(const Layout& l, const T* src, T* dst) {
   });
 }
 
+// Innermost runs of a few elements (repeat, windows, pairs): a piece of the dimension above becomes the inner loop,
+// once for each element of the run, while the piece is in cache.
+template <class T>
+void copy_short_runs(const Layout& l, const T* src, T* dst) {
+  size_t p = l.shape.size() - 1;
+  int64_t run = l.shape[p], s = l.strides[kSrc][p], d = l.strides[kDst][p];
+  Layout rows = l;
+  rows.shape[p] = 1;
+  rows = collapse(rows.shape, {&l.strides[kDst], &l.strides[kSrc]});
+  int64_t src_row = rows.inner_stride(kSrc), dst_row = rows.inner_stride(kDst);
+  int64_t grain = std::max<int64_t>(1, kGrainBytes / static_cast<int64_t>(sizeof(T)) / run);
+  parallel_for(rows.size, grain, [&](int64_t begin, int64_t end) {
+    for (Walk w(rows, begin); w.index < end;) {
+      int64_t n = std::min({w.run(), end - w.index, int64_t(256)});
+      for (int64_t i = 0; i < run; ++i) {
+        copy_run(src + w.offset(kSrc) + i * s, src_row, dst + w.offset(kDst) + i * d, dst_row, n);
+      }
+      w.advance(n);
+    }
+  });
+}
+
 // One block of at most B x B: rows of `src` lie src_row apart and are contiguous, as are rows of `dst`, and
 // a row of one is a column of the other. Going through `block` reads and writes each cache line once, however badly
 // the row strides map to the cache.
@@ -113,6 +135,7 @@ void copy_bits(const Shape& shape, const Strides& dst_strides, const Strides& sr
       if (l.strides[kSrc][q] == 1 && l.shape[q] > 3 && l.shape[p] > 3) return copy_transposed(l, q, src, dst);
     }
   }
+  if (p > 0 && l.shape[p] < 16 && l.shape[p - 1] > l.shape[p]) return copy_short_runs(l, src, dst);
   copy_runs(l, src, dst);
 }
 

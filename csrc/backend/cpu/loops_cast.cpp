@@ -1,7 +1,6 @@
 // loops_cast.cpp — the loops that convert between dtypes. What a conversion means is in scalar/cast.h; float16 and
 // bfloat16 go by way of float32, from wider types with one rounding only.
 
-#define MXFORM_NO_CLONES
 #include "backend/cpu/loops_impl.h"
 
 #include <cstring>
@@ -17,7 +16,7 @@ constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloa
 
 /// The float nearest to x, but with an odd last bit where it is not x itself: rounding it again, to fewer bits,
 /// then gives what rounding x once would have given.
-inline float round_to_odd(double x) {
+MX_FN float round_to_odd(double x) {
   float y = static_cast<float>(x);
   if (static_cast<double>(y) == x || y != y) return y;
   uint32_t bits = std::bit_cast<uint32_t>(y);
@@ -27,7 +26,7 @@ inline float round_to_odd(double x) {
 }
 
 template <class To, class From>
-inline To convert(From x) {
+MX_FN To convert(From x) {
   if constexpr (is_half<From>) {
     return convert<To>(static_cast<float>(x));
   } else if constexpr (!is_half<To>) {
@@ -42,7 +41,7 @@ inline To convert(From x) {
 }
 
 template <class From, class To>
-void cast_loop(const void* const* in, void* out, int64_t n) {
+MX_CLONES void cast_loop(const void* const* in, void* out, int64_t n) {
   if constexpr (std::is_same_v<From, To>) {
     if (in[0] != out) std::memcpy(out, in[0], static_cast<size_t>(n) * sizeof(From));
   } else {

@@ -1,6 +1,5 @@
 // loops_complex.cpp — the elementwise loops over complex64. How they are made: loops_impl.h.
 
-#define MXFORM_NO_CLONES  // Dominated by calls of the mathematical library.
 #include "backend/cpu/loops_impl.h"
 
 namespace mx::cpu::loops {

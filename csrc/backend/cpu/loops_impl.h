@@ -100,8 +100,11 @@ struct Table {
 #define BINARY(NAME, ACCEPTS, ...) binary_for<binary_##NAME, Accepts::ACCEPTS, M>(),
 #include "ops/binary.def"
   };
+  // As bits: an unsigned integer of the same size.
+  using Bits = std::conditional_t<sizeof(M) == 1, uint8_t, std::conditional_t<sizeof(M) == 2, uint16_t,
+                                  std::conditional_t<sizeof(M) == 4, uint32_t, uint64_t>>>;
   static constexpr Loop ternary[] = {
-#define TERNARY(NAME, ...) ternary_loop<ternary_##NAME, typename ScalarOf<M>::type>,
+#define TERNARY(NAME, ...) ternary_loop<ternary_##NAME, Bits>,
 #include "ops/ternary.def"
   };
   static Loop find(ElementwiseCode code) {

@@ -128,9 +128,21 @@ template <class T, class Sum>
 void add_windows(const StridedParams& p, const array& x, Sum* out) {
   std::fill(out, out + p.n, Sum(0));
   if (x.size() == 0) return;
-  Layout layout = collapse(x.shape(), {&x.strides(), &p.strides});
+  // Windows are often short, and a loop of three elements is mostly overhead: of the axes that are long (or longest), the one
+  // that goes through the result in the smallest steps comes innermost.
+  Shape shape(x.shape());
+  Strides x_strides(x.strides()), strides(p.strides);
+  int64_t enough = shape.empty() ? 0 : std::min<int64_t>(32, *std::max_element(shape.begin(), shape.end()));
+  size_t inner = 0;
+  for (size_t i = 1; i < shape.size(); ++i) {
+    if (shape[i] >= enough && (shape[inner] < enough || std::abs(strides[i]) <= std::abs(strides[inner]))) inner = i;
+  }
+  for (auto* v : {&shape, &x_strides, &strides}) {
+    if (!v->empty()) std::rotate(v->begin() + inner, v->begin() + inner + 1, v->end());
+  }
+  Layout layout = collapse(shape, {&x_strides, &strides});
   int64_t from = layout.inner_stride(0), to = layout.inner_stride(1);
-  // On one thread, in row order: windows overlap, and the order of additions fixes the rounding.
+  // On one thread: windows overlap, and the order of additions fixes the rounding.
   for (Walk w(layout); w.index < layout.size;) {
     int64_t n = w.run();
     const T* src = x.data<T>() + w.offset(0);

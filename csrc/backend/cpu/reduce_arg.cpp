@@ -79,7 +79,10 @@ class Searcher {
       : in_(in), out_(out.data<uint32_t>()), row_(reduce_loops(largest ? Reduction::max : Reduction::min, work).row),
         load_(in.dtype() == work ? nullptr : find_cast(in.dtype(), work)), in_size_(static_cast<int64_t>(in.itemsize())),
         plan_(plan_reduction(in.shape(), {axis}, in.strides(), reduced_strides(in.shape(), {axis}), false)),
-        n_(plan_.along.size), stride_(plan_.along.inner_stride(0)) {}
+        n_(plan_.along.size), stride_(plan_.along.inner_stride(0)) {
+    // A few long columns are better gathered one by one.
+    if (plan_.kept.inner() < 8 && n_ > 64) plan_.by_columns = false;
+  }
 
   void run() {
     int64_t kept = plan_.kept.size, width = plan_.by_columns ? std::min(plan_.kept.inner(), kColumns) : 1;

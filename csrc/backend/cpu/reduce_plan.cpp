@@ -37,7 +37,7 @@ Plan plan_reduction(const Shape& shape, const Axes& axes, const Strides& in, con
   int64_t across = std::abs(plan.kept.inner_stride(0)), along = std::abs(plan.along.inner_stride(0));
   // A few elements per result are better combined for many results at once, too.
   plan.by_columns = (plan.kept.inner() > 1 && plan.along.inner() > 1 && across < along) ||
-                    (plan.kept.inner() >= 16 && plan.along.size < 8);
+                    (plan.kept.inner() >= 16 && plan.along.size < 24);
   return plan;
 }
 

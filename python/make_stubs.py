@@ -1,0 +1,198 @@
+"""Write the type stubs of the installed mxform: `python python/make_stubs.py [--check]`.
+
+Names, parameters and defaults come from the module itself (inspect.signature); the types of parameters from the
+table below, those of results from the `Returns:` section of the docstrings. `--check` compares with the files in
+python/mxform and exits with 1 if they differ.
+"""
+
+import argparse
+import enum
+import inspect
+import re
+import sys
+import types
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent / "mxform"
+MODULES = ["", "random", "metal", "cuda"]
+
+AXES = "int | Sequence[int] | None"
+SHAPE = "int | Sequence[int]"
+PARAMETERS = {
+    **dict.fromkeys("a b c x y M condition values vals update indices start_indices sorted_sequence "
+                    "low high loc scale p logits mean cov lower upper constant_values".split(), "ArrayLike"),
+    **dict.fromkeys(["axis", "axes"], AXES),
+    **dict.fromkeys(["shape", "strides", "slice_size"], f"{SHAPE} | None"),
+    **dict.fromkeys("k n m axis1 axis2 start_axis end_axis kth offset ddof num decimals limit repeats precision seed "
+                    "device_index num_samples".split(), "int | None"),
+    **dict.fromkeys("keepdims reverse inclusive equal_nan sparse endpoint precise shapeless allow_col_major "
+                    "return_index return_inverse return_counts return_metadata".split(), "bool"),
+    **dict.fromkeys("rtol atol alpha beta".split(), "float"),
+    "stream": "Stream | Device | DeviceType | None",
+    "dtype": "Dtype | None",
+    "key": "array | None",
+    "fun": "Callable[..., Any]",
+    "mode": "str",
+    "indexing": "str",
+    "side": "str",
+    "subscripts": "str",
+}
+# The first words of a docstring's `Returns:` section, as a type.
+RESULTS = {
+    "array": "array", "scalar array": "array", "bool": "bool", "int": "int", "float": "float", "dtype": "Dtype",
+    "list": "list[array]", "list of array": "list[array]", "tuple": "tuple[Any, ...]", "tuple of array": "tuple[array, ...]",
+    "callable": "Callable[..., Any]", "function": "Callable[..., Any]", "none": "None", "dict": "dict[str, Any]",
+    "str": "str", "device": "Device", "stream": "Stream",
+}
+# Functions of the runtime, whose docstrings need no `Returns:` section.
+RUNTIME = {
+    **dict.fromkeys("eval async_eval clear_cache clear_streams disable_compile enable_compile reset_peak_memory seed "
+                    "set_default_device set_default_stream set_printoptions synchronize register_tree_node".split(), "None"),
+    **dict.fromkeys("get_active_memory get_cache_memory get_memory_limit get_peak_memory device_count set_cache_limit "
+                    "set_memory_limit set_wired_limit".split(), "int"),
+    **dict.fromkeys("default_stream new_stream new_thread_local_stream new_thread_unsafe_stream".split(), "Stream"),
+    "default_device": "Device", "is_available": "bool", "device_info": "dict[str, Any]", "broadcast_shapes": "tuple[int, ...]",
+    "get_printoptions": "PrintOptions", "stream": "StreamContext",
+}
+HEADER = '''# Made by python/make_stubs.py; do not edit.
+from collections.abc import Callable, Sequence
+from typing import Any
+
+'''
+OPERATORS = re.compile(
+    r"__[ri]?(add|sub|mul|truediv|floordiv|mod|pow|matmul|and|or|xor|lshift|rshift|divmod|div)__|"
+    r"__(neg|pos|abs|invert|eq|ne|lt|le|gt|ge)__")
+SPECIAL = {
+    "__len__": "(self) -> int", "__bool__": "(self) -> bool", "__int__": "(self) -> int", "__float__": "(self) -> float",
+    "__index__": "(self) -> int", "__complex__": "(self) -> complex", "__hash__": "(self) -> int",
+    "__iter__": "(self) -> Any", "__getitem__": "(self, index: Any, /) -> array",
+    "__setitem__": "(self, index: Any, value: ArrayLike, /) -> None", "__contains__": "(self, value: Any, /) -> bool",
+    "__repr__": "(self) -> str", "__enter__": "(self) -> Any", "__exit__": "(self, *exc: Any) -> None",
+    "__next__": "(self) -> array",
+}
+PROPERTIES = {
+    "shape": "tuple[int, ...]", "dtype": "Dtype", "ndim": "int", "size": "int", "itemsize": "int", "nbytes": "int",
+    "T": "array", "mT": "array", "real": "array", "imag": "array", "at": "ArrayAt",
+}
+
+
+def result_type(doc):
+    found = re.search(r"Returns:\n\s+([A-Za-z_][\w ]*?)[:.,\n(]", doc or "")
+    return RESULTS.get(found[1].strip().lower(), "Any") if found else "Any"
+
+
+def default_text(value):
+    return "..." if isinstance(value, float) or not isinstance(value, (int, str, type(None), bool)) else repr(value)
+
+
+def signature_text(f):
+    """The parameters with their types, as in a `def`."""
+    parts, kinds = [], inspect.Parameter
+    previous = None
+    for p in inspect.signature(f).parameters.values():
+        if previous is kinds.POSITIONAL_ONLY and p.kind is not previous:
+            parts.append("/")
+        if p.kind is kinds.KEYWORD_ONLY and previous not in (kinds.KEYWORD_ONLY, kinds.VAR_POSITIONAL):
+            parts.append("*")
+        previous = p.kind
+        stars = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}.get(p.kind, "")
+        text = stars + p.name
+        if p.name != "self":
+            text += ": " + PARAMETERS.get(p.name, "Any")
+            if p.default is not p.empty:
+                text += f" = {default_text(p.default)}"
+        parts.append(text)
+    if previous is kinds.POSITIONAL_ONLY:
+        parts.append("/")
+    return "(" + ", ".join(parts) + ")"
+
+
+def function_stub(name, f, indent=""):
+    try:
+        parameters = signature_text(f)
+    except (ValueError, TypeError):
+        parameters = "(self, *args: Any, **kwargs: Any)" if indent else "(*args: Any, **kwargs: Any)"
+    result = RUNTIME.get(name, "Any") if not indent else "Any"
+    if result == "Any":
+        result = result_type(f.__doc__)
+    return f"{indent}def {name}{parameters} -> {result}: ..."
+
+
+def class_stub(name, cls):
+    bases = [b.__name__ for b in cls.__bases__ if b is not object and not b.__name__.startswith("pybind11")]
+    lines = [f"class {name}({', '.join(bases)}):" if bases else f"class {name}:"]
+    if issubclass(cls, BaseException):
+        return lines[0] + " ..."
+    if issubclass(cls, enum.Enum):
+        return "\n".join([f"class {name}(enum.Enum):"] + [f"    {m.name}: int" for m in cls])
+    if name == "array":
+        lines.append("    def __init__(self, val: Any, dtype: Dtype | None = None) -> None: ...")
+    elif callable(getattr(cls, "__init__", None)) and "__init__" in vars(cls):
+        lines.append("    def __init__(self, *args: Any, **kwargs: Any) -> None: ...")
+    for member, value in sorted(vars(cls).items()):
+        if member in SPECIAL and not (member == "__getitem__" and name != "array"):
+            lines.append(f"    def {member}{SPECIAL[member]}: ...")
+        elif OPERATORS.fullmatch(member):
+            unary = member in ("__neg__", "__pos__", "__abs__", "__invert__")
+            argument = "self" if unary else "self, other: Any, /"
+            lines.append(f"    def {member}({argument}) -> {'array' if name == 'array' else 'bool'}: ...")
+        elif member.startswith("_"):
+            continue
+        elif isinstance(value, (property, types.GetSetDescriptorType)):
+            lines += ["    @property", f"    def {member}(self) -> {PROPERTIES.get(member, 'Any')}: ..."]
+        elif callable(value) or isinstance(value, types.MethodDescriptorType):
+            lines.append(function_stub(member, getattr(cls, member), "    "))
+    return "\n".join(lines if len(lines) > 1 else [lines[0] + " ..."])
+
+
+def module_stub(module, root):
+    constants, classes, functions, submodules = [], [], [], []
+    for name, value in sorted(vars(module).items()):
+        if name.startswith("_") and name != "__version__":
+            continue
+        if isinstance(value, types.ModuleType):
+            if value.__name__.split(".")[-1] in MODULES:
+                submodules.append(f"from . import {name} as {name}")
+        elif name == "ArrayLike":
+            continue  # an alias in the stub, so that numbers and lists are accepted
+        elif isinstance(value, type):
+            classes.append(class_stub(name, value))
+        elif callable(value):
+            functions.append(function_stub(name, value))
+        else:
+            constants.append(f"{name}: {type(value).__name__ if value is not None else 'None'}")
+    if module is root:
+        head = HEADER.replace("from collections", "import enum\nfrom collections")
+        classes.insert(0, "ArrayLike = Any  # array, number, nested list, NumPy array, anything with DLPack or the buffer protocol")
+    else:
+        head = HEADER + "from . import ArrayLike, Device, DeviceType, Dtype, Stream, array\n\n"
+    sections = [submodules, constants, classes, functions]
+    return head + "\n\n".join("\n".join(s) for s in sections if s) + "\n"
+
+
+def stubs():
+    """File name -> text, for every public module."""
+    import mxform
+
+    return {
+        f"{name or '__init__'}.pyi": module_stub(getattr(mxform, name) if name else mxform, mxform) for name in MODULES
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    args = parser.parse_args()
+    stale = []
+    for name, text in stubs().items():
+        path = PACKAGE / name
+        if not args.check:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            stale.append(name)
+    if stale:
+        sys.exit(f"stale stubs: {', '.join(stale)}; run python python/make_stubs.py")
+
+
+if __name__ == "__main__":
+    main()

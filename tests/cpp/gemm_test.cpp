@@ -1,0 +1,140 @@
+// Matrix products against the three loops of the definition, on every path: tiles, thin, packed, all strides.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/gemm_tiles.h"
+
+using namespace mx;
+using namespace mx::cpu;
+
+namespace {
+
+std::mt19937 rng(1);
+
+template <class S>
+std::vector<S> random_elements(int64_t n) {
+  std::vector<S> x(static_cast<size_t>(n));
+  for (S& e : x) e = S(static_cast<float>(static_cast<int>(rng() % 33) - 16) / 16);
+  return x;
+}
+
+struct Sizes {
+  int64_t m, n, k;
+};
+
+// Checks one product; rows of all matrices are `gap` elements longer than they need to be.
+template <class S>
+bool multiplies_right(Sizes s, bool a_transposed, bool b_transposed, bool addend, int64_t gap) {
+  using T = Accumulator<S>;
+  int64_t lda = (a_transposed ? s.m : s.k) + gap, ldb = (b_transposed ? s.k : s.n) + gap, ldo = s.n + gap;
+  auto a = random_elements<S>((a_transposed ? s.k : s.m) * lda), b = random_elements<S>((b_transposed ? s.n : s.k) * ldb);
+  auto c = random_elements<S>(s.n);
+  std::vector<S> out(static_cast<size_t>(s.m * ldo), S(-7.0f));
+  Gemm<S> g{.m = s.m, .n = s.n, .k = s.k, .a = a.data(), .a_row = a_transposed ? 1 : lda, .a_col = a_transposed ? lda : 1, .b = b.data(),
+            .b_row = b_transposed ? 1 : ldb, .b_col = b_transposed ? ldb : 1, .out = out.data(), .out_row = ldo};
+  if (addend) {
+    g.alpha = T(0.5);
+    g.beta = T(2);
+    g.c = c.data();
+    g.c_col = 1;
+  }
+  gemm(g);
+  double unit = std::is_same_v<S, double> ? 1e-14 : 1e-6;
+  double rounding = std::is_same_v<S, float16_t> ? 1e-3 : std::is_same_v<S, bfloat16_t> ? 8e-3 : unit;
+  for (int64_t i = 0; i < s.m; ++i) {
+    for (int64_t j = 0; j < ldo; ++j) {
+      auto got = static_cast<double>(static_cast<T>(out[static_cast<size_t>(i * ldo + j)]));
+      if (j >= s.n) {
+        if (got != -7.0) return false;
+        continue;
+      }
+      double sum = 0;
+      for (int64_t p = 0; p < s.k; ++p) {
+        sum += static_cast<double>(static_cast<T>(g.a[i * g.a_row + p * g.a_col])) * static_cast<double>(static_cast<T>(g.b[p * g.b_row + j * g.b_col]));
+      }
+      if (addend) sum = 0.5 * sum + 2 * static_cast<double>(static_cast<T>(c[static_cast<size_t>(j)]));
+      if (!(std::abs(got - sum) <= rounding * (std::abs(sum) + 1) + unit * static_cast<double>(s.k))) return false;
+    }
+  }
+  return true;
+}
+
+template <class S>
+void check_all_layouts(Sizes s) {
+  CAPTURE(s.m);
+  CAPTURE(s.n);
+  CAPTURE(s.k);
+  for (int q = 0; q < 8; ++q) {
+    CAPTURE(q);
+    CHECK(multiplies_right<S>(s, q & 1, q & 2, q & 4, q % 3));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("products of all small sizes") {
+  const int64_t sizes[] = {1, 2, 3, 5, 7, 13, 16, 31, 32, 33, 64, 65, 100};
+  auto pick = [&] { return sizes[rng() % std::size(sizes)]; };
+  for (int i = 0; i < 60; ++i) {
+    check_all_layouts<float>({pick(), pick(), pick()});
+    check_all_layouts<double>({pick(), pick(), pick()});
+    check_all_layouts<float16_t>({pick(), pick(), pick()});
+    check_all_layouts<bfloat16_t>({pick(), pick(), pick()});
+  }
+}
+
+TEST_CASE("deep, thin and large products") {
+  for (Sizes s : {Sizes{1, 1030, 515}, {3, 2000, 70}, {4, 515, 1030}, {1, 1, 40000}, {3, 2, 40000}, {2000, 2, 70}, {2100, 1, 64},
+                  {8, 300, 500}, {130, 140, 900}, {97, 193, 385}}) {
+    check_all_layouts<float>(s);
+    check_all_layouts<bfloat16_t>(s);
+  }
+  check_all_layouts<double>({130, 140, 900});
+}
+
+TEST_CASE("an empty sum is zero, or the addend") {
+  check_all_layouts<float>({3, 5, 0});
+  check_all_layouts<float16_t>({3, 5, 0});
+}
+
+namespace {
+
+template <class T>
+void check_tiles(const TileKernels<T>& t) {
+  for (int v = 1; v <= t.widest; ++v) {
+    for (int rows = 1; rows <= t.rows[v]; ++rows) {
+      int64_t k = 37, n = v * t.lanes;
+      auto a = random_elements<T>(rows * k), b = random_elements<T>(n * k), c = random_elements<T>(rows * n);
+      std::vector<T> got(c), expected(c);
+      t.tile[v][rows](k, a.data(), k, 1, b.data(), n, got.data(), n, true);
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          for (int64_t p = 0; p < k; ++p) expected[static_cast<size_t>(i * n + j)] += a[static_cast<size_t>(i * k + p)] * b[static_cast<size_t>(p * n + j)];
+        }
+      }
+      // Multiples of 1/256 below 2^10: every order of summation is exact.
+      CHECK(got == expected);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the tiles of every instruction set that this machine has") {
+  check_tiles(tiles_baseline_f32);
+  check_tiles(tiles_baseline_f64);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    check_tiles(tiles_avx2_f32);
+    check_tiles(tiles_avx2_f64);
+  }
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
+    check_tiles(tiles_avx512_f32);
+    check_tiles(tiles_avx512_f64);
+  }
+#endif
+}
