@@ -80,6 +80,7 @@ class Inferred : public Types {
 enum class Kind : uint8_t {
   general,
   elementwise,  ///< Output i depends on element i of the inputs only; all shapes equal.
+  update,       ///< The output is input 0 with some elements changed: it may take over its memory.
 };
 
 /// The rules of a primitive whose parameters are a P. Fields not written are derived or absent.

@@ -134,6 +134,7 @@ const Primitive scatter_p = define<ScatterParams>({
     },
     .vmap = [](auto& p, const Batch& b) { return scatter_batch(p, b); },
     .first_index_input = 2,
+    .kind = Kind::update,
 });
 
 // multiply, minimum and maximum.
@@ -154,6 +155,7 @@ const Primitive scatter_reduce_p = define<ScatterParams>({
     },
     .vmap = [](auto& p, const Batch& b) { return scatter_batch(p, b); },
     .first_index_input = 2,
+    .kind = Kind::update,
 });
 
 const Primitive scatter_axis_p = define<ScatterAxisParams>({
@@ -172,6 +174,7 @@ const Primitive scatter_axis_p = define<ScatterAxisParams>({
     },
     .vmap = [](auto& p, const Batch& b) { return scatter_along_axis(b.in(0), b.in(2), b.in(1), p.axis + 1, p.mode); },
     .first_index_input = 2,
+    .kind = Kind::update,
 });
 
 // ---- public functions

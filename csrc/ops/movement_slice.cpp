@@ -139,6 +139,7 @@ const Primitive slice_update_p = define<SliceParams>({
       return i == 0 ? slice_update_with(ct, zeros_for(c.in(1)), p) : slice_with(ct, p);
     },
     .vmap = [](auto& p, const Batch& b) { return slice_update_with(b.in(0), b.in(1), batched(p, b.size())); },
+    .kind = Kind::update,
 });
 
 // The starts are the last input, so that the inputs before it are the differentiable ones.
@@ -173,6 +174,7 @@ const Primitive dynamic_slice_update_p = define<DynamicSliceParams>({
       return dynamic_slice_update(b.in(0), b.in(1), shared ? b.raw(2) : b.in(2), shift(p.axes));
     },
     .first_index_input = 2,
+    .kind = Kind::update,
 });
 
 // The input is one-dimensional, so it is a view whatever its stride.

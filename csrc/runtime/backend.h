@@ -9,8 +9,8 @@
 namespace mx {
 
 /// One call, ready to run: inputs available, outputs with storage (row-contiguous unless the primitive
-/// made them otherwise). Inputs may have any strides, stride 0 included. An elementwise primitive's output
-/// may share memory with one input of the same layout.
+/// made them otherwise). Inputs may have any strides, stride 0 included. The output of an elementwise
+/// primitive may share memory with one input of the same layout, that of an update with input 0.
 struct Task {
   const Primitive& primitive;
   const Params& params;

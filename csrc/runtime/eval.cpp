@@ -90,11 +90,14 @@ void set_storage(Node& node, Storage storage) {
   node.available.store(true, std::memory_order_release);
 }
 
-// The memory of an input that nobody else will read again, if an elementwise output fits exactly into it.
+// The memory of an input that nobody else will read again, if the output fits exactly into it and the kernel can
+// work in place.
 BufferRef donated(CallRecord& call, const Node& out) {
-  if (call.primitive->kind != Kind::elementwise || must_retain(out)) return nullptr;
-  for (const array& in : call.inputs) {
-    const Node& node = *in.node();
+  Kind kind = call.primitive->kind;
+  if (kind == Kind::general || must_retain(out)) return nullptr;
+  size_t n_candidates = kind == Kind::update ? 1 : call.inputs.size();
+  for (size_t i = 0; i < n_candidates; ++i) {
+    const Node& node = *call.inputs[i].node();
     const Storage& s = node.storage;
     if (node.refs.load(std::memory_order_acquire) == 1 && s.buffer.use_count() == 1 && s.buffer->owned && s.offset == 0 &&
         s.row_contiguous && node.size == out.size && size_of(node.dtype) == size_of(out.dtype)) {

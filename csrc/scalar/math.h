@@ -109,7 +109,7 @@ MX_FN T fmod(T a, T b) {
 /// In double, as long as the quotient times b is exact there. It may be one too large.
 MX_FN float fmod(float a, float b) {
   double x = std::fabs(a), y = std::fabs(b), q = std::trunc(x / y);
-  if (!(q < 0x1p29)) return std::fmod(a, b);
+  if (!(q < 0x1p29 && y < infinity<double>())) return std::fmod(a, b);
   double r = x - q * y;
   return std::copysign(static_cast<float>(r < 0 ? r + y : r), a);
 }

@@ -156,7 +156,10 @@ Py_hash_t hash_pointer(PyObject* self) { return static_cast<Py_hash_t>(reinterpr
 // ---- numbers
 
 int truth(PyObject* self) {
-  return guarded([&] { return get_array(self).item<bool>() ? 1 : 0; }, -1);
+  return guarded([&] {
+    array a = get_array(self);  // a copy: computing releases the lock
+    return a.item<bool>() ? 1 : 0;
+  }, -1);
 }
 
 PyObject* to_int(PyObject* self) {
@@ -195,20 +198,24 @@ Py_ssize_t length(PyObject* self) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
-  return guarded([&] { return wrap(get_item(get_array(self), key)); });
+  return guarded([&] {
+    array a = get_array(self);  // a copy: a mask is computed without the lock
+    return wrap(get_item(a, key));
+  });
 }
 
 int assign_subscript(PyObject* self, PyObject* key, PyObject* value) {
   return guarded([&] {
     if (!value) throw py::type_error("[array] elements cannot be deleted.");
-    get_array(self) = set_item(get_array(self), key, value);
+    array a = get_array(self);
+    get_array(self) = set_item(a, key, value);
     return 0;
   }, -1);
 }
 
 int contains(PyObject* self, PyObject* value) {
   return guarded([&] {
-    const array& a = get_array(self);
+    array a = get_array(self);
     array v = operand(value, a, "in");
     return v.defined() && any(equal(a, v)).item<bool>() ? 1 : 0;
   }, -1);

@@ -35,8 +35,8 @@ array set_item(const array& x, PyObject* key, PyObject* value);
 py::object array_at(const array& x);
 
 // Values; array_values.cpp.
-PyObject* to_scalar(const array& a);  ///< A Python number from an array with one element; evaluates.
-PyObject* to_list(const array& a);    ///< Nested lists of numbers; evaluates.
+PyObject* to_scalar(array a);  ///< A Python number from an array with one element; evaluates.
+PyObject* to_list(array a);    ///< Nested lists of numbers; evaluates.
 extern PyMethodDef value_methods[];   ///< item, tolist, astype's kin, pickling, copying.
 
 // Text; print.cpp.

@@ -71,9 +71,10 @@ PyObject* tolist(PyObject* self, PyObject*) { return to_list(get_array(self)); }
 
 PyObject* as_complex(PyObject* self, PyObject*) {
   return guarded([&] {
-    auto z = get_array(self).item<complex64_t>();
-    if (is_complex(get_array(self).dtype())) return PyComplex_FromDoubles(z.real(), z.imag());
-    return PyComplex_FromDoubles(get_array(self).item<double>(), 0.0);
+    array a = get_array(self);
+    if (!is_complex(a.dtype())) return PyComplex_FromDoubles(a.item<double>(), 0.0);
+    auto z = a.item<complex64_t>();
+    return PyComplex_FromDoubles(z.real(), z.imag());
   });
 }
 
@@ -117,7 +118,8 @@ PyObject* format(PyObject* self, PyObject* spec) {
 
 }  // namespace
 
-PyObject* to_scalar(const array& a) {
+// By value: the lock is released while computing, and another thread may give the Python object a new array.
+PyObject* to_scalar(array a) {
   return guarded([&] {
     if (a.size() != 1) {
       throw ValueError(cat("[item] only an array with one element converts to a number: shape is ", a.shape(), "; index it first."));
@@ -127,7 +129,7 @@ PyObject* to_scalar(const array& a) {
   });
 }
 
-PyObject* to_list(const array& a) {
+PyObject* to_list(array a) {
   return guarded([&] {
     a.eval();
     return dispatch(a.dtype(), [&](auto tag) {

@@ -131,6 +131,24 @@ py::object adopt(PyObject* current, const py::object& fresh, bool constants) {
 // Two trees given as inputs= or outputs= serve one trace if arrays are in the same places.
 bool same_places(const MixedTree& a, const MixedTree& b) { return a.position == b.position && a.tree == b.tree; }
 
+// Held during calls that change state: while one thread traces, the containers hold placeholders.
+class StateLock {
+ public:
+  StateLock(std::recursive_mutex& mutex, bool needed) : mutex_(needed ? &mutex : nullptr) {
+    if (!mutex_ || mutex_->try_lock()) return;
+    py::gil_scoped_release unlocked;
+    mutex_->lock();
+  }
+  ~StateLock() {
+    if (mutex_) mutex_->unlock();
+  }
+  StateLock(const StateLock&) = delete;
+  StateLock& operator=(const StateLock&) = delete;
+
+ private:
+  std::recursive_mutex* mutex_;
+};
+
 std::string type_text(const Type& t) { return cat(t.dtype, " of shape ", t.shape); }
 
 }  // namespace
@@ -214,11 +232,9 @@ std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs
   Snapshot before;
   Function f = [&](const Arrays& xs) {
     std::span<const array> all(xs);
-    if (inputs != Py_None) {
-      before.take(inputs);
-      adopt(inputs, t.key.inputs.build(all.subspan(n)), false);
-    }
-    if (outputs != Py_None) before.take(outputs);
+    before.take(inputs);
+    before.take(outputs);
+    if (inputs != Py_None) adopt(inputs, t.key.inputs.build(all.subspan(n)), false);
     t.result = MixedTree::split(call_with(fun, t.key.arguments, all.first(n)).ptr());
     Arrays found = std::exchange(t.result.arrays, {});
     if (outputs != Py_None) {
@@ -235,6 +251,7 @@ std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs
 
 py::object CompileCache::call(PyObject* fun, PyObject* inputs, PyObject* outputs, PyObject* args, PyObject* kwargs) {
   if (!compile_enabled()) return mx::python::call(fun, args, kwargs);
+  StateLock lock(state_mutex_, inputs != Py_None || outputs != Py_None);
   TraceKey key{split_arguments(args, kwargs), {}, {}, {}, current_stream()};
   Arrays arrays = std::exchange(key.arguments.arrays, {});
   if (arrays.size() != key.arguments.leaves.size()) {
@@ -317,7 +334,13 @@ void bind_compile(py::module_& m) {
       .def(py::init<>())
       .def_property_readonly("n_traces", [](const CompileCache& c) { return c.n_traces; }, "How often the function was traced.")
       .def_property_readonly("reason", [](const CompileCache& c) { return c.reason; }, "Why the function was traced last.")
-      .def_property_readonly("captured", [](const CompileCache& c) { return c.last ? c.last->graph->captured() : Arrays(); },
+      .def_property_readonly("captured", [](const CompileCache& c) {
+        py::list out;
+        if (c.last) {
+          for (const array& a : c.last->graph->captured()) out.append(a);
+        }
+        return out;
+      },
                              "The arrays that the last used trace took from outside as constants.")
       .def_property_readonly("graph", [](const CompileCache& c) { return c.last ? to_string(c.last->graph->graph()) : ""; },
                              "The last used trace as text, one operation a line.")

@@ -7,6 +7,7 @@
 
 #include <list>
 #include <memory>
+#include <mutex>
 #include <unordered_map>
 
 #include "bindings/transforms.h"
@@ -58,6 +59,7 @@ class CompileCache {
   std::shared_ptr<const Trace> trace(PyObject* fun, PyObject* inputs, PyObject* outputs, TraceKey key);
   void insert(size_t hash, std::shared_ptr<const Trace> t);
 
+  std::recursive_mutex state_mutex_;
   Entries entries_;
   std::unordered_multimap<size_t, Entries::iterator> by_hash_;
 };

@@ -247,8 +247,8 @@ bool writable(const array& a) {
 }
 
 py::object numpy_array(const py::object& self, const py::object& dtype, const py::object& copy) {
-  const array& a = get_array(self.ptr());
-  if (a.dtype() == Dtype::bfloat16) {
+  Dtype from = get_array(self.ptr()).dtype();
+  if (from == Dtype::bfloat16) {
     throw ValueError("[__array__] NumPy has no bfloat16. Convert with x.astype(mx.float32) first.");
   }
   py::module_ numpy = py::module_::import("numpy");
@@ -256,7 +256,7 @@ py::object numpy_array(const py::object& self, const py::object& dtype, const py
   py::object out = numpy.attr("asarray")(view);
   if (!dtype.is_none() && !py::object(out.attr("dtype")).equal(numpy.attr("dtype")(dtype))) {
     if (!copy.is_none() && !py::cast<bool>(copy)) {
-      throw ValueError(cat("[__array__] a conversion from ", a.dtype(), " needs a copy, but copy=False was given."));
+      throw ValueError(cat("[__array__] a conversion from ", from, " needs a copy, but copy=False was given."));
     }
     return out.attr("astype")(dtype);
   }
@@ -289,7 +289,7 @@ array as_array(const Args& a) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded([&] {
-    const array& a = get_array(self);
+    array a = get_array(self);
     const char* format = format_of(a.dtype());
     if (!format) throw ValueError(cat("[buffer] the buffer protocol has no ", a.dtype(), ". Convert with x.astype(mx.float32) first."));
     a.eval();

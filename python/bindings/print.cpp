@@ -7,7 +7,10 @@
 namespace mx::python {
 
 PyObject* repr_array(PyObject* self) {
-  return guarded([&] { return to_python(str(get_array(self))); });
+  return guarded([&] {
+    array a = get_array(self);  // a copy: computing releases the lock
+    return to_python(str(a));
+  });
 }
 
 namespace {

@@ -373,6 +373,8 @@ Stream to_stream(PyObject* o, What what) {
 void bind_runtime(py::module_& m) {
   register_backends();
   set_blocking_hooks({release_gil, take_gil});
+  // Background work may hold Python objects: it ends before the interpreter does.
+  py::module_::import("atexit").attr("register")(py::cpp_function([] { synchronize(current_stream()); }));
   bind_classes(m);
   bind_streams(m);
   bind_evaluation(m);

@@ -214,6 +214,7 @@ FunctionObject& function(PyObject* o) { return *reinterpret_cast<FunctionObject*
 
 PyObject* get_name(PyObject* self, void*) { return Py_NewRef(function(self).name); }
 PyObject* get_qualname(PyObject* self, void*) { return Py_NewRef(function(self).qualname); }
+PyObject* get_doc(PyObject* self, void*) { return Py_NewRef(function(self).doc); }
 PyObject* get_text_signature(PyObject* self, void*) {
   const std::string& s = function(self).signature->parameters;
   return PyUnicode_FromStringAndSize(s.data(), static_cast<Py_ssize_t>(s.size()));
@@ -239,10 +240,9 @@ PyObject* get_signature(PyObject* self, void*) {
   });
 }
 
-// As descriptors in the type's dict these two would also answer for the type itself.
+// As a descriptor in the type's dict it would also answer for the type itself.
 PyObject* getattribute(PyObject* self, PyObject* name) {
   if (PyUnicode_CompareWithASCIIString(name, "__module__") == 0) return Py_NewRef(function(self).module);
-  if (PyUnicode_CompareWithASCIIString(name, "__doc__") == 0) return Py_NewRef(function(self).doc);
   return PyObject_GenericGetAttr(self, name);
 }
 
@@ -275,6 +275,7 @@ PyTypeObject* make_type(const char* name, unsigned long flags, descrgetfunc get)
       {nullptr, 0, 0, 0, nullptr}};
   static PyGetSetDef getset[] = {{"__name__", get_name, nullptr, nullptr, nullptr},
                                  {"__qualname__", get_qualname, nullptr, nullptr, nullptr},
+                                 {"__doc__", get_doc, nullptr, nullptr, nullptr},
                                  {"__text_signature__", get_text_signature, nullptr, nullptr, nullptr},
                                  {"__signature__", get_signature, nullptr, nullptr, nullptr},
                                  {nullptr, nullptr, nullptr, nullptr, nullptr}};

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "bindings/bind.h"
+#include "bindings/constant.h"
 
 namespace mx::python {
 
@@ -482,9 +483,10 @@ Leaves MixedTree::filled(std::span<const array> replaced) const {
 
 namespace {
 
-bool same(const py::object& a, const py::object& b) {
+bool same(const py::object& a, const py::object& b, bool exact) {
   if (a.ptr() == b.ptr()) return true;
   if (!a || !b) return false;
+  if (exact) return same_constant(a.ptr(), b.ptr());
   int r = PyObject_RichCompareBool(a.ptr(), b.ptr(), Py_EQ);
   if (r < 0) rethrow();
   return r == 1;
@@ -495,8 +497,8 @@ bool same_order(const TreeNode& a, const TreeNode& b) {
 }
 
 bool same_node(const TreeNode& a, const TreeNode& b, bool exact) {
-  return a.kind == b.kind && a.n_children == b.n_children && a.type.ptr() == b.type.ptr() && same(a.data, b.data) &&
-         same(a.state, b.state) && (!exact || same_order(a, b));
+  return a.kind == b.kind && a.n_children == b.n_children && a.type.ptr() == b.type.ptr() && same(a.data, b.data, exact) &&
+         same(a.state, b.state, exact) && (!exact || same_order(a, b));
 }
 
 std::string text(py::handle o, PyObject* (*convert)(PyObject*) = PyObject_Repr) {

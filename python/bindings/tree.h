@@ -45,7 +45,7 @@ class Tree {
   size_t n_leaves() const { return n_leaves_; }
   /// Same containers, types and keys; the order in which dict keys were inserted does not matter.
   bool operator==(const Tree& o) const { return equal(o, false); }
-  /// With `exact` that order matters too.
+  /// With `exact` that order matters too, and keys 1, 1.0 and True differ.
   bool equal(const Tree& o, bool exact) const;
   size_t hash() const;
   /// `{'b': *, 'w': (*, None)}`: leaves are stars.

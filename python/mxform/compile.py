@@ -9,6 +9,9 @@ import os
 from . import _core
 from ._core import disable_compile, enable_compile
 from .transforms import _check_callable, _wrap
+from .tree import tree_flatten
+
+_LEAF = tree_flatten(0)[1]
 
 __all__ = ["compile", "disable_compile", "enable_compile"]
 
@@ -46,6 +49,9 @@ def compile(fun, inputs=None, outputs=None, shapeless=False):
         1
     """
     _check_callable("compile", fun)
+    for name, state in (("inputs", inputs), ("outputs", outputs)):
+        if tree_flatten(state)[1] == _LEAF:
+            raise TypeError(f"[compile] {name} must be a container of arrays, such as a list or dict: {type(state).__name__} came.")
     run, cache = _core._run_compiled, _core._CompileCache()
 
     def compiled(*args, **kwargs):

@@ -5,6 +5,8 @@ work is done in C++ (bindings/transforms.cpp, custom.cpp), one crossing for each
 the checks of what was asked for, and the documentation.
 """
 
+import operator
+
 from . import _core
 from ._core import TransformError
 
@@ -24,7 +26,7 @@ def _wrap(fun, wrapper):
 
 def _check_callable(op, fun):
     if not callable(fun):
-        raise TypeError(f"[{op}] fun must be callable: a {type(fun).__name__} came.")
+        raise TypeError(f"[{op}] fun must be callable: {type(fun).__name__} came.")
 
 
 def _differentiated(op, fun, argnums, argnames):
@@ -32,11 +34,10 @@ def _differentiated(op, fun, argnums, argnames):
     names = [argnames] if isinstance(argnames, str) else list(argnames or ())
     if argnums is None:
         argnums = () if names else (0,)
-    elif isinstance(argnums, int):
-        argnums = (argnums,)
-    for i in argnums:
-        if isinstance(i, bool) or not isinstance(i, int):
-            raise TypeError(f"[{op}] argnums must be an int or a list of ints: {i!r} came.")
+    try:
+        argnums = [operator.index(i) for i in (argnums if isinstance(argnums, (list, tuple, range)) else (argnums,))]
+    except TypeError:
+        raise TypeError(f"[{op}] argnums must be an int or a list of ints: {argnums!r} came.") from None
     for i, name in enumerate(names):
         if not isinstance(name, str):
             raise TypeError(f"[{op}] argnames must be a string or a list of strings: {name!r} came.")

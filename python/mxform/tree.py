@@ -49,7 +49,7 @@ def tree_unflatten(treedef, leaves):
         {'w': [2, 3], 'b': None}
     """
     if not isinstance(treedef, TreeDef):
-        raise TypeError(f"[tree_unflatten] treedef must be a TreeDef: a {type(treedef).__name__} came. It comes before the leaves.")
+        raise TypeError(f"[tree_unflatten] treedef must be a TreeDef: {type(treedef).__name__} came. It comes before the leaves.")
     return treedef.unflatten(leaves)
 
 
@@ -117,7 +117,7 @@ def register_tree_node(cls, flatten, unflatten):
         [1, 2, 3]
     """
     if not isinstance(cls, type):
-        raise TypeError(f"[register_tree_node] cls must be a class: a {type(cls).__name__} came.")
+        raise TypeError(f"[register_tree_node] cls must be a class: {type(cls).__name__} came.")
     if not (callable(flatten) and callable(unflatten)):
         raise TypeError("[register_tree_node] flatten and unflatten must be callable.")
     _core._register_tree_node(cls, flatten, unflatten)

@@ -44,6 +44,24 @@ TEST_CASE("a sole-owned temporary gives its memory to the result") {
   CHECK(memory.peak() - before <= 2 * y.n_bytes());
 }
 
+TEST_CASE("updates of a sole-owned array work in its memory") {
+  CachingAllocator& memory = backend(Device::cpu).allocator();
+  array x = contiguous(zeros({1 << 20}));
+  x.eval();
+  memory.reset_peak();
+  size_t before = memory.active();
+  for (int i = 0; i < 10; ++i) {
+    x = slice_update(x, array{float(i)}, {i}, {i + 1});
+    x.eval();
+  }
+  CHECK(memory.peak() - before < x.n_bytes() / 2);
+  CHECK(sum(x).item<float>() == 45);
+  array kept = x;
+  x = slice_update(x, array{100.0f}, {0}, {1});
+  CHECK(sum(x).item<float>() == 145);
+  CHECK(sum(kept).item<float>() == 45);
+}
+
 TEST_CASE("active memory returns to its start") {
   CachingAllocator& memory = backend(Device::cpu).allocator();
   size_t before = memory.active();

@@ -1,6 +1,7 @@
 // Matrix products against the three loops of the definition, on every path: tiles, thin, packed, all strides.
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -122,7 +123,37 @@ void check_tiles(const TileKernels<T>& t) {
   }
 }
 
+template <class S>
+void check_conversions(void (*widen)(const S*, float*, int64_t), void (*narrow)(const float*, S*, int64_t)) {
+  std::vector<S> all(65536);
+  for (size_t i = 0; i < all.size(); ++i) all[i].bits = static_cast<uint16_t>(i);
+  std::vector<float> wide(all.size()), odd(100003);
+  widen(all.data(), wide.data(), static_cast<int64_t>(all.size()));
+  bool right = true;
+  auto same = [](float x, float y) { return x == y || (x != x && y != y); };
+  for (size_t i = 0; i < all.size(); ++i) right &= same(wide[i], static_cast<float>(all[i]));
+  CHECK(right);
+  for (float& x : odd) x = std::bit_cast<float>(static_cast<uint32_t>(rng()));
+  std::vector<S> half(odd.size());
+  narrow(odd.data(), half.data(), static_cast<int64_t>(odd.size()));
+  for (size_t i = 0; i < odd.size(); ++i) right &= same(static_cast<float>(half[i]), static_cast<float>(S(odd[i])));
+  CHECK(right);
+}
+
+void check_conversions(const TileKernels<float>& t) {
+  check_conversions(t.widen_f16, t.narrow_f16);
+  check_conversions(t.widen_bf16, t.narrow_bf16);
+}
+
 }  // namespace
+
+TEST_CASE("conversions of half types round like the scalar ones") {
+  check_conversions(tiles_baseline_f32);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")) check_conversions(tiles_avx2_f32);
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) check_conversions(tiles_avx512_f32);
+#endif
+}
 
 TEST_CASE("the tiles of every instruction set that this machine has") {
   check_tiles(tiles_baseline_f32);

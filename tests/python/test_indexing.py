@@ -51,7 +51,7 @@ def keys(draw, shape, arrays=True, masks=True):
     kinds = ["slice", "slice", "int", "newaxis"] + ["array", "array"] * arrays + ["mask"] * masks
     for _ in range(draw(st.integers(0, len(shape) + 1))):
         kind = draw(st.sampled_from(kinds))
-        left = len(shape) - axis
+        left = max(len(shape) - axis, 0)
         size = shape[axis] if left else 0
         if kind == "newaxis":
             items.append(None)
@@ -71,7 +71,8 @@ def keys(draw, shape, arrays=True, masks=True):
         else:
             items.append(draw(index_arrays(size, common)))
         axis += 1
-    if draw(st.booleans()):
+    # NumPy does not check a mask without elements against the axis it meets.
+    if draw(st.booleans()) and not any(isinstance(i, np.ndarray) and i.dtype == bool and not i.size for i in items):
         items.insert(draw(st.integers(0, len(items))), Ellipsis)
     if len(items) == 1 and draw(st.booleans()):
         return items[0]
@@ -107,9 +108,18 @@ def either(f):
         return None, e
 
 
-def same(theirs, mine, what):
+def empty(key):
+    """Whether some index array of the key, or mask, selects nothing."""
+    items = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(i, np.ndarray) and not (i.any() if i.dtype == bool else i.size) for i in items)
+
+
+def same(theirs, mine, *what):
     (want, refused), (got, error) = theirs, mine
     if refused is not None:
+        # NumPy checks an index also where broadcasting against an empty one leaves nothing to read.
+        if error is None and "out of bounds" in str(refused) and empty(what[1]):
+            return
         assert error is not None, f"{what}: NumPy says {refused}; here {got!r}"
         return
     assert error is None, f"{what}: {error}"
@@ -129,7 +139,7 @@ def dropping(shape, draw):
 def test_reading_is_numpys(case):
     shape, key, style = case
     x = numbers(shape)
-    same(either(lambda: np.array(x[key])), either(lambda: np.array(mx.array(x)[ours(key, style)])), f"{shape}[{key}]")
+    same(either(lambda: np.array(x[key])), either(lambda: np.array(mx.array(x)[ours(key, style)])), shape, key)
 
 
 @many
@@ -144,8 +154,9 @@ def test_assignment_is_numpys(case, data):
 
     def theirs():
         y = x.copy()
-        # A single element is where NumPy does not drop axes of size 1.
-        y[key] = v.reshape(()) if selected == () and v.size == 1 else v
+        # Surplus axes of size 1 are dropped; NumPy does not do it for a single element or a single mask.
+        surplus = max(v.ndim - len(selected or ()), 0)
+        y[key] = v.reshape(v.shape[surplus:]) if set(v.shape[:surplus]) <= {1} else v
         return y
 
     def mine():
@@ -153,7 +164,7 @@ def test_assignment_is_numpys(case, data):
         y[ours(key, style)] = mx.array(v) if style == "mx" else v
         return np.array(y)
 
-    same(either(theirs), either(mine), f"{shape}[{key}] = {v.shape}")
+    same(either(theirs), either(mine), shape, key, v.shape)
 
 
 OPS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "maximum": np.maximum, "minimum": np.minimum}
@@ -164,22 +175,24 @@ OPS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide"
 def test_updates_count_every_repeat(case, op, data):
     shape, key, style = case
     x = numbers(shape, "float64")
-    selected, error = either(lambda: x[key].shape)
+    selected, _ = either(lambda: x[key].shape)
     v = 2.0 ** (numbers(dropping(selected or (), data.draw), "float64") % 3)  # powers of two: exact in any order
 
     def theirs():
-        y = x.copy()
-        OPS[op].at(y, key, v)
-        return y
+        # One by one: ufunc.at has crashed on keys with bool scalars.
+        y = x.copy().reshape(-1)
+        places = np.arange(x.size).reshape(shape)[key]
+        surplus = max(v.ndim - places.ndim, 0)
+        if any(n != 1 for n in v.shape[:surplus]):
+            raise ValueError("value has too many axes")
+        for place, value in zip(places.flat, np.broadcast_to(v.reshape(v.shape[surplus:]), places.shape).flat):
+            y[place] = OPS[op](y[place], value)
+        return y.reshape(shape)
 
     def mine():
         return np.array(getattr(mx.array(x, mx.float64).at[ours(key, style)], op)(mx.array(v, mx.float64)))
 
-    # ufunc.at refuses values with surplus axes of size 1, which assignment takes.
-    want = either(theirs)
-    if want[1] is not None and error is None and v.ndim > len(selected):
-        reject()
-    same(want, either(mine), f"{shape}.at[{key}].{op}({v.shape})")
+    same(either(theirs), either(mine), shape, key, op, v.shape)
 
 
 @some
@@ -191,8 +204,8 @@ def test_gradient_of_reading_adds_where_it_was_read(case):
     if error:
         reject()
     w = numbers(selected)
-    want = np.zeros(shape, np.float32)
-    np.add.at(want, key, w)
+    places = np.arange(x.size).reshape(shape)[key]
+    want = np.bincount(places.ravel(), w.ravel(), x.size).reshape(shape)
     got = mx.grad(lambda a: mx.sum(a[ours(key, style)] * mx.array(w)))(mx.array(x))
     assert np.array_equal(np.array(got), want)
 

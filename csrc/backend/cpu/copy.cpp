@@ -156,6 +156,7 @@ void copy_strided(const void* src, const Strides& src_strides, void* dst, const 
 }
 
 void copy_to(const array& x, void* dst) {
+  if (x.bytes() == dst && x.row_contiguous()) return;  // an update that took over the memory of its input
   copy_strided(x.bytes(), x.strides(), dst, row_strides(x.shape()), x.shape(), x.itemsize());
 }
 

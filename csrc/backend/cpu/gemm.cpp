@@ -42,6 +42,15 @@ const TileKernels<double>& tile_kernels<double>() {
   return tiles_baseline_f64;
 }
 
+const TileKernels<float>* pair_tile_kernels() {
+#if defined(__x86_64__)
+  static const bool has = &tile_kernels<float>() == &tiles_avx512_f32 && __builtin_cpu_supports("avx512bf16");
+  return has ? &tiles_avx512_bf16_pairs : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
 namespace {
 
 constexpr int64_t kBlockK = 384;             // Depth of a block: a panel of b stays in the second-level cache.
@@ -60,15 +69,27 @@ class Product {
   static constexpr bool kSame = std::is_same_v<S, T>;
 
  public:
-  explicit Product(const Gemm<S>& g) : g_(g), kernels_(tile_kernels<T>()) {
+  explicit Product(const Gemm<S>& g) : Product(g, kBf16 ? pair_tile_kernels() : nullptr) {}
+
+ private:
+  static constexpr bool kBf16 = std::is_same_v<S, bfloat16_t>;
+  // The pairs' tiles count in floats, as those of T = float do.
+  static const TileKernels<T>& choose(const TileKernels<float>* pairs) {
+    if constexpr (kBf16) {
+      if (pairs) return *pairs;
+    }
+    return tile_kernels<T>();
+  }
+
+  Product(const Gemm<S>& g, const TileKernels<float>* pairs) : g_(g), kernels_(choose(pairs)), per_step_(pairs ? 2 : 1) {
     int64_t needed = ceil_div(g.n, kernels_.lanes);
     vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
     width_ = vectors_ * kernels_.lanes;
     height_ = kernels_.rows[vectors_];
-    int64_t blocks = ceil_div(g.k, kBlockK + kBlockK / 3);
-    depth_ = ceil_div(g.k, blocks);
+    int64_t all_steps = ceil_div(g.k, per_step_), steps = ceil_div(all_steps, ceil_div(all_steps, kBlockK + kBlockK / 3));
+    depth_ = std::min(g.k, steps * per_step_);
     auto limit = [&](int64_t extent, int64_t unit) {
-      int64_t most = std::max<int64_t>(1, kPackedBytes / (depth_ * static_cast<int64_t>(sizeof(T)) * unit)) * unit;
+      int64_t most = std::max<int64_t>(1, kPackedBytes / (steps * static_cast<int64_t>(sizeof(T)) * unit)) * unit;
       return std::min(extent, most);
     };
     span_m_ = limit(g.m, kBlockRows / height_ * height_);
@@ -78,6 +99,7 @@ class Product {
     direct_a_ = kSame && (g.a_col == 1 || g.m * g.k * static_cast<int64_t>(sizeof(T)) <= kDirectBytes / 8);
   }
 
+ public:
   void run() {
     // Sums of half types wait in float between blocks of k.
     std::optional<Scratch> sums;
@@ -91,8 +113,9 @@ class Product {
     }
     bool any_b = !direct_b_ || g_.n % kernels_.lanes;
     std::optional<Scratch> packed_a, packed_b;
-    if (!direct_a_) packed_a.emplace(static_cast<size_t>(span_m_ * depth_) * sizeof(T));
-    if (any_b) packed_b.emplace(static_cast<size_t>((span_n_ + width_) * depth_) * sizeof(T));
+    auto bytes = [&](int64_t lines) { return static_cast<size_t>(lines * ceil_div(depth_, per_step_)) * sizeof(T); };
+    if (!direct_a_) packed_a.emplace(bytes(span_m_));
+    if (any_b) packed_b.emplace(bytes(span_n_ + width_));
     packed_a_ = packed_a ? packed_a->as<T>() : nullptr;
     packed_b_ = packed_b ? packed_b->as<T>() : nullptr;
     for (j0_ = 0; j0_ < g_.n; j0_ += span_n_) {
@@ -101,6 +124,7 @@ class Product {
         m_ = std::min(span_m_, g_.m - i0_);
         for (p0_ = 0; p0_ < g_.k; p0_ += depth_) {
           k_ = std::min(depth_, g_.k - p0_);
+          steps_ = ceil_div(k_, per_step_);
           if (any_b) pack_b();
           if (!direct_a_) pack_a();
           multiply();
@@ -117,6 +141,13 @@ class Product {
   int64_t padded(int64_t cols) const { return ceil_div(cols, kernels_.lanes) * kernels_.lanes; }
   bool readable(int64_t cols) const { return direct_b_ && cols % kernels_.lanes == 0; }
 
+  void pack(const S* from, int64_t w_stride, int64_t k_stride, int64_t lines, int64_t padded_lines, T* to) const {
+    if constexpr (kBf16) {
+      if (per_step_ == 2) return pack_pairs(from, w_stride, k_stride, lines, padded_lines, k_, to);
+    }
+    pack_panel(from, w_stride, k_stride, lines, padded_lines, k_, to);
+  }
+
   void pack_b() {
     int64_t panels = ceil_div(n_, width_);
     const S* b = g_.b + p0_ * g_.b_row + j0_ * g_.b_col;
@@ -124,7 +155,7 @@ class Product {
       for (int64_t j = begin; j < end; ++j) {
         int64_t cols = columns(j);
         if (readable(cols)) continue;
-        pack_panel(b + j * width_ * g_.b_col, g_.b_col, g_.b_row, cols, padded(cols), k_, packed_b_ + j * width_ * k_);
+        pack(b + j * width_ * g_.b_col, g_.b_col, g_.b_row, cols, padded(cols), packed_b_ + j * width_ * steps_);
       }
     });
   }
@@ -134,7 +165,7 @@ class Product {
     parallel_for(ceil_div(m_, height_), std::max<int64_t>(1, 32768 / (k_ * height_)), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin * height_; i < std::min(m_, end * height_); i += height_) {
         int64_t rows = std::min<int64_t>(height_, m_ - i);
-        pack_panel(a + i * g_.a_row, g_.a_row, g_.a_col, rows, rows, k_, packed_a_ + i * k_);
+        pack(a + i * g_.a_row, g_.a_row, g_.a_col, rows, rows, packed_a_ + i * steps_);
       }
     });
   }
@@ -142,7 +173,7 @@ class Product {
   void multiply() {
     int64_t panels = ceil_div(n_, width_);
     int64_t block = kBlockRows / height_ * height_, blocks = ceil_div(m_, block);
-    int64_t group = std::clamp<int64_t>(kGroupBytes / (k_ * width_ * static_cast<int64_t>(sizeof(T))), 1, panels);
+    int64_t group = std::clamp<int64_t>(kGroupBytes / (steps_ * width_ * static_cast<int64_t>(sizeof(T))), 1, panels);
     // Few rows: smaller groups, so that every thread gets some.
     group = std::min(group, std::max<int64_t>(1, panels * blocks / (4 * n_threads())));
     int64_t groups = ceil_div(panels, group);
@@ -160,7 +191,7 @@ class Product {
   void multiply_panel(int64_t j, int64_t row_begin, int64_t row_end) {
     int64_t cols = columns(j), b_row = padded(cols);
     int vectors = static_cast<int>(b_row / kernels_.lanes);
-    const T* b = packed_b_ + j * width_ * k_;
+    const T* b = packed_b_ + j * width_ * steps_;
     if constexpr (kSame) {
       if (readable(cols)) {
         b = g_.b + p0_ * g_.b_row + j0_ + j * width_;
@@ -171,7 +202,7 @@ class Product {
     bool in_place = cols == vectors * kernels_.lanes && (last() ? kSame && g_.plain() : true);
     for (int64_t i = row_begin; i < row_end; i += height_) {
       int64_t rows = std::min<int64_t>(height_, m_ - i);
-      const T* a = packed_a_ + i * k_;
+      const T* a = packed_a_ + i * steps_;
       int64_t a_row = 1, a_col = rows;
       if constexpr (kSame) {
         if (direct_a_) {
@@ -182,9 +213,9 @@ class Product {
       }
       TileFn<T> fn = kernels_.tile[vectors][rows];
       if (in_place) {
-        fn(k_, a, a_row, a_col, b, b_row, sums(i, j * width_), sums_row_, !first());
+        fn(steps_, a, a_row, a_col, b, b_row, sums(i, j * width_), sums_row_, !first());
       } else {
-        fn(k_, a, a_row, a_col, b, b_row, tile, kMaxTileElems, false);
+        fn(steps_, a, a_row, a_col, b, b_row, tile, kMaxTileElems, false);
         finish(tile, i, j * width_, rows, cols);
       }
     }
@@ -204,15 +235,19 @@ class Product {
         for (int64_t q = 0; q < cols; ++q) sum[q] = first() ? from[q] : sum[q] + from[q];
         continue;
       }
-      S* out = g_.out + (i0_ + i + r) * g_.out_row + j0_ + j;
-      for (int64_t q = 0; q < cols; ++q) {
-        T x = first() ? from[q] : sum[q] + from[q];
-        if (!g_.plain()) {
-          x *= g_.alpha;
-          if (g_.c) x += g_.beta * static_cast<T>(g_.c[(i0_ + i + r) * g_.c_row + (j0_ + j + q) * g_.c_col]);
+      T line[kMaxTileElems];
+      for (int64_t q = 0; q < cols; ++q) line[q] = g_.alpha * (first() ? from[q] : sum[q] + from[q]);
+      if (g_.c) {
+        const S* c = g_.c + (i0_ + i + r) * g_.c_row + (j0_ + j) * g_.c_col;
+        T addend[kMaxTileElems];
+        if (g_.c_col == 1) {
+          widen(c, addend, cols);
+        } else {
+          for (int64_t q = 0; q < cols; ++q) addend[q] = static_cast<T>(c[q * g_.c_col]);
         }
-        out[q] = static_cast<S>(x);
+        for (int64_t q = 0; q < cols; ++q) line[q] += g_.beta * addend[q];
       }
+      narrow(line, g_.out + (i0_ + i + r) * g_.out_row + j0_ + j, cols);
     }
   }
 
@@ -222,6 +257,7 @@ class Product {
   const TileKernels<T>& kernels_;
   int vectors_;
   int64_t width_, height_;    // Of a tile.
+  int64_t per_step_;          // Elements of k that a tile takes at a time.
   int64_t depth_;             // Of a block.
   int64_t span_m_, span_n_;   // What is packed at a time.
   bool direct_a_, direct_b_;  // Read as they lie.
@@ -229,7 +265,7 @@ class Product {
   int64_t sums_row_ = 0;
   T* packed_a_ = nullptr;
   T* packed_b_ = nullptr;
-  int64_t i0_ = 0, j0_ = 0, p0_ = 0, m_ = 0, n_ = 0, k_ = 0;  // The part at hand.
+  int64_t i0_ = 0, j0_ = 0, p0_ = 0, m_ = 0, n_ = 0, k_ = 0, steps_ = 0;  // The part at hand.
 };
 
 // k is 0: nothing is added to beta * c.

@@ -28,7 +28,14 @@ struct Simd {
     }
     return v;
   }
-  static void store(T* p, V v) { std::memcpy(p, &v, sizeof(V)); }
+  template <class S>
+  static void store(S* p, V v) {
+    if constexpr (std::is_same_v<S, T>) {
+      std::memcpy(p, &v, sizeof(V));
+    } else {
+      for (int i = 0; i < lanes; ++i) p[i] = static_cast<S>(v[i]);
+    }
+  }
   static V set1(T x) { return V{} + x; }
   static V fma(V a, V b, V c) {
 #if defined(__aarch64__)

@@ -23,6 +23,18 @@ void widen(const S* from, T* to, int64_t n) {
   }
 }
 
+/// The other way, rounding to nearest even.
+template <class S, class T>
+void narrow(const T* from, S* to, int64_t n) {
+  if constexpr (std::is_same_v<S, T>) {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  } else if constexpr (std::is_same_v<S, float16_t>) {
+    tile_kernels<float>().narrow_f16(from, to, n);
+  } else {
+    tile_kernels<float>().narrow_bf16(from, to, n);
+  }
+}
+
 /// dst[p * padded + i] = src[i * w_stride + p * k_stride] for i < width, p < k; zero for width <= i < padded.
 template <class S, class T>
 void pack_panel(const S* src, int64_t w_stride, int64_t k_stride, int64_t width, int64_t padded, int64_t k, T* dst) {
@@ -65,6 +77,43 @@ void pack_panel(const S* src, int64_t w_stride, int64_t k_stride, int64_t width,
   }
   for (; p < k; ++p) {
     for (int64_t i = 0; i < width; ++i) dst[p * padded + i] = static_cast<T>(src[i * w_stride + p * k_stride]);
+  }
+}
+
+/// As pack_panel for elements (2p, 2p + 1) of k as one float's bits, ceil(k / 2) of them; a missing one is zero.
+inline void pack_pairs(const bfloat16_t* src, int64_t w_stride, int64_t k_stride, int64_t width, int64_t padded, int64_t k, float* dst) {
+  int64_t pairs = (k + 1) / 2;
+  if (w_stride == 1) {
+    for (int64_t p = 0; p < pairs; ++p) {
+      const bfloat16_t *low = src + 2 * p * k_stride, *high = low + k_stride;
+      uint32_t row[kMaxTileVectors * 16];
+      if (2 * p + 1 < k) {
+        for (int64_t i = 0; i < width; ++i) row[i] = uint32_t(low[i].bits) | uint32_t(high[i].bits) << 16;
+      } else {
+        for (int64_t i = 0; i < width; ++i) row[i] = low[i].bits;
+      }
+      std::fill(row + width, row + padded, 0u);
+      std::memcpy(dst + p * padded, row, static_cast<size_t>(padded) * sizeof(float));
+    }
+    return;
+  }
+  // A stretch of every line first, as pairs; then as any other panel.
+  constexpr int64_t kStretch = 32;
+  float lines[kMaxTileVectors * 16][kStretch];
+  for (int64_t p = 0; p < pairs; p += kStretch) {
+    int64_t n = std::min(kStretch, pairs - p), elements = std::min(2 * n, k - 2 * p);
+    for (int64_t i = 0; i < width; ++i) {
+      const bfloat16_t* from = src + i * w_stride + 2 * p * k_stride;
+      bfloat16_t line[2 * kStretch];
+      if (k_stride == 1) {
+        std::memcpy(line, from, static_cast<size_t>(elements) * sizeof(bfloat16_t));
+      } else {
+        for (int64_t q = 0; q < elements; ++q) line[q] = from[q * k_stride];
+      }
+      if (elements < 2 * n) line[elements] = bfloat16_t();
+      std::memcpy(lines[i], line, static_cast<size_t>(n) * sizeof(float));
+    }
+    pack_panel(lines[0], kStretch, int64_t(1), width, padded, n, dst + p * padded);
   }
 }
 

@@ -1,5 +1,5 @@
 // gemm_tiles.h — the inner loops of matrix products, as a table of functions for each instruction set.
-// The tables are made by gemm_baseline.cpp, gemm_avx2.cpp and gemm_avx512.cpp from the templates in gemm_tiles.inl;
+// The tables are made by gemm_baseline.cpp, gemm_avx2.cpp and gemm_avx512*.cpp from the templates in gemm_tiles.inl;
 // gemm.cpp picks one at run time and does the rest.
 #pragma once
 
@@ -37,6 +37,8 @@ struct TileKernels {
   DotsFn<T, bfloat16_t> dots_bf16[kMaxDotRows + 1];  ///< Only where T is float.
   void (*widen_f16)(const float16_t* from, float* to, int64_t n);
   void (*widen_bf16)(const bfloat16_t* from, float* to, int64_t n);
+  void (*narrow_f16)(const float* from, float16_t* to, int64_t n);  ///< To nearest even.
+  void (*narrow_bf16)(const float* from, bfloat16_t* to, int64_t n);
 };
 
 /// The best table for the processor we run on. T is float or double.
@@ -47,6 +49,11 @@ const TileKernels<float>& tile_kernels<float>();
 template <>
 const TileKernels<double>& tile_kernels<double>();
 
+/// Tiles that take two bfloat16 elements, adjacent in k, for each float of a and b, and count k in pairs; only
+/// the tiles of the table are there. Null if the processor has no such instruction. It flushes subnormal
+/// numbers to zero.
+const TileKernels<float>* pair_tile_kernels();
+
 /// What every processor of this architecture has.
 extern const TileKernels<float> tiles_baseline_f32;
 extern const TileKernels<double> tiles_baseline_f64;
@@ -55,6 +62,7 @@ extern const TileKernels<float> tiles_avx2_f32;  ///< With FMA and F16C.
 extern const TileKernels<double> tiles_avx2_f64;
 extern const TileKernels<float> tiles_avx512_f32;
 extern const TileKernels<double> tiles_avx512_f64;
+extern const TileKernels<float> tiles_avx512_bf16_pairs;
 #endif
 
 }  // namespace mx::cpu

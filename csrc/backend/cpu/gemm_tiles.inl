@@ -1,7 +1,7 @@
 // gemm_tiles.inl — the templates behind the tables of gemm_tiles.h. Included by one .cpp file for each
 // instruction set, inside its target pragma and unnamed namespace, after it has defined:
 //   Simd<float>, Simd<double>: V, lanes, load, store, set1, fma(a, b, c) = a * b + c
-//   load(const float16_t*), load(const bfloat16_t*) in Simd<float>
+//   load(const float16_t*), load(const bfloat16_t*) and store() to them in Simd<float>
 //   kRows[v]: most rows of a tile of v vectors that the registers hold, for v up to kWidest;
 //   kVectors: the width of tile that is best for wide matrices.
 // Nothing here may use the standard library: its inline functions would be compiled for this instruction
@@ -82,6 +82,14 @@ void widen(const W* from, float* to, int64_t n) {
   for (; i < n; ++i) to[i] = static_cast<float>(from[i]);
 }
 
+template <class W>
+void narrow(const float* from, W* to, int64_t n) {
+  using S = Simd<float>;
+  int64_t i = 0;
+  for (; i + S::lanes <= n; i += S::lanes) S::store(to + i, S::load(from + i));
+  for (; i < n; ++i) to[i] = static_cast<W>(from[i]);
+}
+
 template <class T, int kV, int kR = 1>
 constexpr void fill_tiles(TileKernels<T>& t) {
   if constexpr (kR <= kRows[kV]) {
@@ -92,6 +100,9 @@ constexpr void fill_tiles(TileKernels<T>& t) {
 
 template <class T, int kV = 1>
 constexpr void fill_widths(TileKernels<T>& t) {
+  t.lanes = Simd<T>::lanes;
+  t.widest = kWidest;
+  t.vectors = kVectors;
   if constexpr (kV <= kWidest) {
     t.rows[kV] = kRows[kV];
     fill_tiles<T, kV>(t);
@@ -114,13 +125,12 @@ constexpr void fill_dots(TileKernels<T>& t) {
 template <class T>
 constexpr TileKernels<T> make_tiles() {
   TileKernels<T> t{};
-  t.lanes = Simd<T>::lanes;
-  t.widest = kWidest;
-  t.vectors = kVectors;
   fill_widths(t);
   fill_dots(t);
   t.widen_f16 = widen<float16_t>;
   t.widen_bf16 = widen<bfloat16_t>;
+  t.narrow_f16 = narrow<float16_t>;
+  t.narrow_bf16 = narrow<bfloat16_t>;
   return t;
 }
 

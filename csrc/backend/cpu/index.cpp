@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "backend/cpu/copy.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/scratch.h"
 #include "backend/cpu/strided.h"
 #include "ops/index_params.h"
 
@@ -59,25 +61,38 @@ class Indices {
   int64_t size_;
 };
 
-// For each index position where it points: the sum over index arrays of position * stride of its axis.
-std::vector<int64_t> places_of(std::span<const array> indices, const Axes& axes, const Shape& shape, const Strides& strides) {
-  std::vector<int64_t> places(static_cast<size_t>(indices.empty() ? 1 : indices[0].size()), 0);
-  int64_t n = static_cast<int64_t>(places.size());
-  for (size_t k = 0; k < indices.size(); ++k) {
-    size_t axis = static_cast<size_t>(axes[k]);
-    Indices index(indices[k], axes[k], shape[axis]);
-    int64_t stride = strides[axis];
-    parallel_for(n, 8 * Indices::kPiece, [&](int64_t begin, int64_t end) {
-      int64_t positions[Indices::kPiece];
-      for (int64_t i = begin; i < end; i += Indices::kPiece) {
-        int64_t m = std::min(Indices::kPiece, end - i);
-        index.read(i, m, positions);
-        for (int64_t j = 0; j < m; ++j) places[static_cast<size_t>(i + j)] += positions[j] * stride;
-      }
+// Where index positions point: the sum over index arrays of position * stride of its axis.
+class Places {
+ public:
+  Places(std::span<const array> indices, const Axes& axes, const Shape& shape, const Strides& strides) : size_(indices[0].size()) {
+    for (size_t k = 0; k < indices.size(); ++k) {
+      size_t axis = static_cast<size_t>(axes[k]);
+      indices_.emplace_back(indices[k], axes[k], shape[axis]);
+      strides_.push_back(strides[axis]);
+    }
+  }
+  int64_t size() const { return size_; }
+  /// Places of the positions [begin, begin + n); n <= Indices::kPiece.
+  void read(int64_t begin, int64_t n, int64_t* to) const {
+    int64_t positions[Indices::kPiece];
+    for (size_t k = 0; k < indices_.size(); ++k) {
+      indices_[k].read(begin, n, positions);
+      int64_t stride = strides_[k];
+      for (int64_t i = 0; i < n; ++i) to[i] = (k ? to[i] : 0) + positions[i] * stride;
+    }
+  }
+  /// All of them into `to`.
+  void read_all(int64_t* to) const {
+    parallel_for(size_, 8 * Indices::kPiece, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += Indices::kPiece) read(i, std::min(Indices::kPiece, end - i), to + i);
     });
   }
-  return places;
-}
+
+ private:
+  int64_t size_;
+  std::vector<Indices> indices_;
+  std::vector<int64_t> strides_;
+};
 
 // The axes of an array that are not indexed: those before the index dimensions of the result, and those after.
 struct Rest {
@@ -106,16 +121,27 @@ std::vector<int64_t> offsets_of(const Layout& layout) {
 
 // ---- gather
 
-// `rows` says where each result row begins in the source; a row has the shape of `inner`.
+// Single elements: no memory for places is needed.
 template <class T>
-void gather_rows(const T* from, const std::vector<int64_t>& outer, const std::vector<int64_t>& places, const Rest& rest,
-                 T* to) {
+void gather_elements(const T* from, const Places& places, T* to) {
+  parallel_for(places.size(), 4 * Indices::kPiece, [&](int64_t begin, int64_t end) {
+    int64_t at[Indices::kPiece];
+    for (int64_t i = begin; i < end; i += Indices::kPiece) {
+      int64_t m = std::min(Indices::kPiece, end - i);
+      places.read(i, m, at);
+      for (int64_t j = 0; j < m; ++j) to[i + j] = from[at[j]];
+    }
+  });
+}
+
+// A row of the result per outer position and place; it has the shape of the inner axes.
+template <class T>
+void gather_rows(const T* from, const std::vector<int64_t>& outer, const int64_t* places, int64_t n_places, const Rest& rest, T* to) {
   Layout inner = collapse(rest.inner_shape, {&rest.inner_strides});
-  int64_t n_rows = static_cast<int64_t>(outer.size() * places.size()), n = inner.size;
-  int64_t n_places = static_cast<int64_t>(places.size());
+  int64_t n_rows = static_cast<int64_t>(outer.size()) * n_places, n = inner.size;
   if (n_rows < 8 && n > 32768) {
     for (int64_t r = 0; r < n_rows; ++r) {
-      copy_strided(from + outer[size_t(r / n_places)] + places[size_t(r % n_places)], rest.inner_strides, to + r * n,
+      copy_strided(from + outer[size_t(r / n_places)] + places[r % n_places], rest.inner_strides, to + r * n,
                    row_strides(rest.inner_shape), rest.inner_shape, sizeof(T));
     }
     return;
@@ -124,7 +150,7 @@ void gather_rows(const T* from, const std::vector<int64_t>& outer, const std::ve
     int64_t o = begin / n_places, p = begin % n_places;
     const T* base = from + outer[size_t(o)];
     for (int64_t r = begin; r < end; ++r) {
-      const T* row = base + places[size_t(p)];
+      const T* row = base + places[p];
       T* out = to + r * n;
       if (n == 1) {
         *out = *row;
@@ -182,10 +208,10 @@ T combined(T old, T x) {
     } else {
       return static_cast<T>(old * x);
     }
-  } else if constexpr (M == ScatterMode::maximum) {
-    return (less(old, x) || is_nan(x)) && !is_nan(old) ? x : old;
   } else {
-    return (less(x, old) || is_nan(x)) && !is_nan(old) ? x : old;
+    // `|`, not `||`: indices in random order would mislead branch prediction.
+    bool better = M == ScatterMode::maximum ? less(old, x) : less(x, old);
+    return ((better | is_nan(x)) & !is_nan(old)) ? x : old;
   }
 }
 
@@ -240,26 +266,26 @@ CombineFn find_combine(Dtype t, ScatterMode mode) {
 struct Updates {
   const void* data;
   int64_t each = 1;
-  std::vector<std::byte> copy;
-  std::vector<float> wide;
+  std::optional<Scratch> copy, wide;
   Updates(const array& x, bool as_float) {
     Reader reader(x);
     data = x.bytes();
     if (reader.constant() && x.size() > 1) each = 0;
     if (each == 1 && !x.row_contiguous()) {
-      copy.resize(x.n_bytes());
-      copy_to(x, copy.data());
-      data = copy.data();
+      copy.emplace(x.n_bytes());
+      copy_to(x, copy->as<std::byte>());
+      data = copy->as<std::byte>();
     }
     if (as_float) {
-      wide.resize(each ? static_cast<size_t>(x.size()) : 1);
+      int64_t n = each ? x.size() : 1;
+      wide.emplace(sizeof(float) * static_cast<size_t>(n));
       dispatch(x.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
         if constexpr (std::is_convertible_v<T, float>) {
-          for (size_t i = 0; i < wide.size(); ++i) wide[i] = static_cast<float>(static_cast<const T*>(data)[i]);
+          for (int64_t i = 0; i < n; ++i) wide->as<float>()[i] = static_cast<float>(static_cast<const T*>(data)[i]);
         }
       });
-      data = wide.data();
+      data = wide->as<float>();
     }
   }
 };
@@ -276,11 +302,11 @@ void combine_into(const array& a, const array& updates, array& out, ScatterMode 
   dispatch(a.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>) {
-      std::vector<float> wide(static_cast<size_t>(out.size()));
+      Scratch wide(sizeof(float) * static_cast<size_t>(out.size()));
       T* to = out.data<T>();
-      for (size_t i = 0; i < wide.size(); ++i) wide[i] = static_cast<float>(to[i]);
-      body(reinterpret_cast<std::byte*>(wide.data()), find_combine(Dtype::float32, mode), from, sizeof(float));
-      for (size_t i = 0; i < wide.size(); ++i) to[i] = T(wide[i]);
+      for (int64_t i = 0; i < out.size(); ++i) wide.as<float>()[i] = static_cast<float>(to[i]);
+      body(wide.as<std::byte>(), find_combine(Dtype::float32, mode), from, sizeof(float));
+      for (int64_t i = 0; i < out.size(); ++i) to[i] = T(wide.as<float>()[i]);
     }
   });
 }
@@ -350,24 +376,28 @@ void gather_kernel(const Task& task) {
   const auto& p = task.params.get<GatherParams>();
   const array& a = task.in[0];
   array& out = task.out[0];
-  if (out.size() == 0) {
-    // Even without elements the indices are checked, unless the array has none along the other axes.
-    if (task.in[1].size()) places_of(task.in.subspan(1), p.axes, a.shape(), a.strides());
-    return;
-  }
-  std::vector<int64_t> places = places_of(task.in.subspan(1), p.axes, a.shape(), a.strides());
+  Places places(task.in.subspan(1), p.axes, a.shape(), a.strides());
+  if (places.size() == 0) return;
   Rest rest(a.shape(), a.strides(), p.axes, p.at);
-  std::vector<int64_t> outer = offsets_of(collapse(rest.outer_shape, {&rest.outer_strides}));
   dispatch_bits(a.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    gather_rows(a.data<T>(), outer, places, rest, out.data<T>());
+    if (out.size() == places.size()) return gather_elements(a.data<T>(), places, out.data<T>());
+    Scratch at(sizeof(int64_t) * static_cast<size_t>(places.size()));
+    // Indices are checked even if there is nothing to read.
+    places.read_all(at.as<int64_t>());
+    if (out.size() == 0) return;
+    gather_rows(a.data<T>(), offsets_of(collapse(rest.outer_shape, {&rest.outer_strides})), at.as<int64_t>(), places.size(), rest,
+                out.data<T>());
   });
 }
 
 void scatter_kernel(const Task& task) {
   const auto& p = task.params.get<ScatterParams>();
   array& out = task.out[0];
-  std::vector<int64_t> places = places_of(task.in.subspan(2), p.axes, out.shape(), out.strides());
+  Places places(task.in.subspan(2), p.axes, out.shape(), out.strides());
+  int64_t n_places = places.size();
+  Scratch at(sizeof(int64_t) * static_cast<size_t>(n_places));
+  places.read_all(at.as<int64_t>());
   if (out.size() == 0) return;
   Rest rest(out.shape(), out.strides(), p.axes, p.at);
   std::vector<int64_t> outer = offsets_of(collapse(rest.outer_shape, {&rest.outer_strides}));
@@ -377,11 +407,13 @@ void scatter_kernel(const Task& task) {
   };
   std::vector<Run> runs;
   for (Walk w(inner); w.index < inner.size; w.advance(w.run())) runs.push_back({w.offset(0), w.index});
-  int64_t n_places = static_cast<int64_t>(places.size()), length = inner.inner(), step = inner.inner_stride(0);
-  // Threads share out positions before the places, runs, and pieces of runs: never two updates of one element.
-  int64_t piece = std::min(length, std::max<int64_t>(64, 8192 / std::max<int64_t>(n_places, 1)));
-  int64_t n_pieces = (length + piece - 1) / piece, n_runs = static_cast<int64_t>(runs.size());
-  int64_t work = std::max<int64_t>(1, n_places * piece);
+  int64_t length = inner.inner(), step = inner.inner_stride(0), n_runs = static_cast<int64_t>(runs.size());
+  // Threads share out outer positions, runs, and if these are few pieces of runs: never two updates of one element.
+  int64_t piece = length;
+  if (int64_t wanted = 2 * n_threads(), items = static_cast<int64_t>(outer.size()) * n_runs; items < wanted) {
+    piece = std::min(length, std::max<int64_t>(64, length * items / wanted));
+  }
+  int64_t n_pieces = (length + piece - 1) / piece, work = std::max<int64_t>(1, n_places * piece);
   combine_into(task.in[0], task.in[1], out, p.mode, [&](std::byte* to, CombineFn combine, const Updates& from, size_t bytes) {
     parallel_for(static_cast<int64_t>(outer.size()) * n_runs * n_pieces, std::max<int64_t>(1, 8192 / work),
                  [&](int64_t begin, int64_t end) {
@@ -389,7 +421,7 @@ void scatter_kernel(const Task& task) {
         int64_t o = i / (n_runs * n_pieces), k = i % n_pieces * piece;
         const Run& run = runs[size_t(i / n_pieces % n_runs)];
         int64_t first = (o * n_places * inner.size + run.position + k) * from.each;
-        combine(to + (outer[size_t(o)] + run.offset + k * step) * int64_t(bytes), places.data(), n_places,
+        combine(to + (outer[size_t(o)] + run.offset + k * step) * int64_t(bytes), at.as<int64_t>(), n_places,
                 static_cast<const std::byte*>(from.data) + first * int64_t(bytes), inner.size * from.each, from.each,
                 std::min(piece, length - k), step);
       }

@@ -41,24 +41,43 @@ MX_FN To convert(From x) {
 }
 
 template <class From, class To>
-MX_CLONES void cast_loop(const void* const* in, void* out, int64_t n) {
-  if constexpr (std::is_same_v<From, To>) {
-    if (in[0] != out) std::memcpy(out, in[0], static_cast<size_t>(n) * sizeof(From));
-  } else {
-    using A = typename loops::ScalarOf<From>::type;
-    using Y = typename loops::ScalarOf<To>::type;
-    const A* a = static_cast<const A*>(in[0]);
-    Y* y = static_cast<Y*>(out);
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) y[i] = convert<Y>(a[i]);
-  }
+MX_FN void convert_all(const void* const* in, void* out, int64_t n) {
+  using Y = typename loops::ScalarOf<To>::type;
+  using A = typename loops::ScalarOf<From>::type;
+  const loops::Load<A>* a = static_cast<const loops::Load<A>*>(in[0]);
+  Y* y = static_cast<Y*>(out);
+  MX_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) y[i] = convert<Y>(loops::loaded<A>(a[i]));
+}
+
+template <class From, class To>
+MX_CLONES void frequent_loop(const void* const* in, void* out, int64_t n) {
+  convert_all<From, To>(in, out, n);
+}
+template <class From, class To>
+void rare_loop(const void* const* in, void* out, int64_t n) {
+  convert_all<From, To>(in, out, n);
+}
+template <class T>
+void copy_loop(const void* const* in, void* out, int64_t n) {
+  if (in[0] != out) std::memcpy(out, in[0], static_cast<size_t>(n) * sizeof(T));
+}
+
+template <class From, class To>
+constexpr Loop cast_loop() {
+  // Several versions where it matters most: 196 loops times three would be half a megabyte.
+  constexpr bool frequent = is_half<From> || is_half<To> || std::is_same_v<From, float> || std::is_same_v<To, float>;
+  if constexpr (std::is_same_v<From, To>) return copy_loop<From>;
+  else if constexpr (frequent) return frequent_loop<From, To>;
+  else return rare_loop<From, To>;
 }
 
 template <class From>
 constexpr std::array<Loop, kDtypeCount> row() {
-  return {cast_loop<From, bool>,     cast_loop<From, uint8_t>, cast_loop<From, uint16_t>,  cast_loop<From, uint32_t>,  cast_loop<From, uint64_t>,
-          cast_loop<From, int8_t>,   cast_loop<From, int16_t>, cast_loop<From, int32_t>,   cast_loop<From, int64_t>,   cast_loop<From, float16_t>,
-          cast_loop<From, bfloat16_t>, cast_loop<From, float>, cast_loop<From, double>,    cast_loop<From, complex64_t>};
+  return {cast_loop<From, bool>(),       cast_loop<From, uint8_t>(),   cast_loop<From, uint16_t>(), cast_loop<From, uint32_t>(),
+          cast_loop<From, uint64_t>(),   cast_loop<From, int8_t>(),    cast_loop<From, int16_t>(),  cast_loop<From, int32_t>(),
+          cast_loop<From, int64_t>(),    cast_loop<From, float16_t>(), cast_loop<From, bfloat16_t>(), cast_loop<From, float>(),
+          cast_loop<From, double>(),     cast_loop<From, complex64_t>()};
 }
 
 constexpr std::array<Loop, kDtypeCount> kCasts[kDtypeCount] = {

@@ -28,33 +28,42 @@ struct ScalarOf<complex64_t> {
   using type = Complex;
 };
 
+/// T as loops read it: compilers do not vectorise loads of bool.
+template <class T>
+using Load = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+template <class T>
+MX_FN T loaded(Load<T> x) {
+  if constexpr (std::is_same_v<T, bool>) return x != 0;
+  else return x;
+}
+
 template <class Op, class T>
 MX_CLONES void unary_loop(const void* const* in, void* out, int64_t n) {
   using R = decltype(Op::of(T()));
-  const T* a = static_cast<const T*>(in[0]);
+  const Load<T>* a = static_cast<const Load<T>*>(in[0]);
   R* y = static_cast<R*>(out);
   MX_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) y[i] = Op::of(a[i]);
+  for (int64_t i = 0; i < n; ++i) y[i] = Op::of(loaded<T>(a[i]));
 }
 
 template <class Op, class T>
 MX_CLONES void binary_loop(const void* const* in, void* out, int64_t n) {
   using R = decltype(Op::of(T(), T()));
-  const T* a = static_cast<const T*>(in[0]);
-  const T* b = static_cast<const T*>(in[1]);
+  const Load<T>* a = static_cast<const Load<T>*>(in[0]);
+  const Load<T>* b = static_cast<const Load<T>*>(in[1]);
   R* y = static_cast<R*>(out);
   MX_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) y[i] = Op::of(a[i], b[i]);
+  for (int64_t i = 0; i < n; ++i) y[i] = Op::of(loaded<T>(a[i]), loaded<T>(b[i]));
 }
 
 template <class Op, class T>
 MX_CLONES void ternary_loop(const void* const* in, void* out, int64_t n) {
-  const bool* c = static_cast<const bool*>(in[0]);
+  const Load<bool>* c = static_cast<const Load<bool>*>(in[0]);
   const T* a = static_cast<const T*>(in[1]);
   const T* b = static_cast<const T*>(in[2]);
   T* y = static_cast<T*>(out);
   MX_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) y[i] = Op::of(c[i], a[i], b[i]);
+  for (int64_t i = 0; i < n; ++i) y[i] = Op::of(loaded<bool>(c[i]), a[i], b[i]);
 }
 
 /// The loop of a row for memory of type M, or null where the row does not compute in it.

@@ -16,8 +16,7 @@ namespace {
 
 constexpr int64_t kBlocks = 16;  ///< Threefry blocks computed side by side.
 
-inline __attribute__((always_inline)) void four_rounds(uint32_t (&a)[kBlocks], uint32_t (&b)[kBlocks], const int (&turns)[4],
-                                                       uint32_t add_a, uint32_t add_b) {
+MX_INLINE void four_rounds(uint32_t (&a)[kBlocks], uint32_t (&b)[kBlocks], const int (&turns)[4], uint32_t add_a, uint32_t add_b) {
   for (int64_t j = 0; j < kBlocks; ++j) {
     uint32_t x = a[j], y = b[j];
     for (int t : turns) {

@@ -11,8 +11,6 @@
 #include "backend/cpu/scratch.h"
 #include "ops/reduce_params.h"
 
-#define MX_INLINE inline __attribute__((always_inline))
-
 namespace mx::cpu {
 
 namespace {

@@ -6,8 +6,6 @@
 
 #include "backend/cpu/clones.h"
 
-#define MX_INLINE inline __attribute__((always_inline))
-
 namespace mx::cpu {
 
 namespace {
@@ -69,6 +67,12 @@ template <class T>
 struct Min {
   static constexpr T identity = Limits<T>::highest;
   MX_INLINE static T of(T a, T b) { return keep_nan(a, b, before(a, b) ? a : b); }
+};
+
+/// Min of bytes that are bool, of which true is the highest.
+template <class T>
+struct All : Min<T> {
+  static constexpr T identity = T(1);
 };
 
 template <class T, class Op>
@@ -144,10 +148,10 @@ const ReduceLoops& arithmetic(Dtype t) {
   }
 }
 
-template <template <class> class Op>
+template <template <class> class Op, template <class> class BoolOp>
 const ReduceLoops& ordered(Dtype t) {
   switch (t) {
-    case Dtype::bool_:
+    case Dtype::bool_: return kLoops<uint8_t, BoolOp>;
     case Dtype::uint8: return kLoops<uint8_t, Op>;
     case Dtype::uint16: return kLoops<uint16_t, Op>;
     case Dtype::uint32: return kLoops<uint32_t, Op>;
@@ -169,8 +173,8 @@ const ReduceLoops& reduce_loops(Reduction op, Dtype t) {
   switch (op) {
     case Reduction::sum: return arithmetic<Sum>(t);
     case Reduction::prod: return arithmetic<Prod>(t);
-    case Reduction::max: return ordered<Max>(t);
-    default: return ordered<Min>(t);
+    case Reduction::max: return ordered<Max, Max>(t);
+    default: return ordered<Min, All>(t);
   }
 }
 

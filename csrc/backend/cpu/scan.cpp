@@ -9,10 +9,12 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backend/cpu/copy.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/scratch.h"
 #include "ops/scan_params.h"
 
 namespace mx::cpu {
@@ -190,14 +192,14 @@ class Contiguous {
  public:
   explicit Contiguous(const array& x) : data(x.size() ? x.bytes() : nullptr) {
     if (x.size() == 0 || x.row_contiguous()) return;
-    copy_.resize(x.n_bytes());
-    copy_to(x, copy_.data());
-    data = copy_.data();
+    copy_.emplace(x.n_bytes());
+    copy_to(x, copy_->as<std::byte>());
+    data = copy_->as<std::byte>();
   }
   const std::byte* data;
 
  private:
-  std::vector<std::byte> copy_;
+  std::optional<Scratch> copy_;
 };
 
 // An array around its axis: n elements `inner` apart, for each of outer x inner places.

@@ -5,11 +5,11 @@
 #include "backend/cpu/sort.h"
 
 #include <algorithm>
-#include <array>
-#include <vector>
+#include <optional>
 
 #include "backend/cpu/copy.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/scratch.h"
 #include "backend/cpu/sort_keys.h"
 #include "ops/sort_params.h"
 
@@ -17,60 +17,69 @@ namespace mx::cpu {
 
 namespace {
 
-// Below this many elements comparing is quicker than counting digits.
-constexpr int64_t kRadixFrom = 768;
+// Below this many elements comparing is quicker than counting digits; below the second, small digits are quicker
+// than large ones, whose counters cost more than the passes they save.
+constexpr int64_t kRadixFrom = 256, kLargeDigitsFrom = 16384;
 
+// What is sorted: a key; or a key and the place it came from, which decides between equal keys and so makes any sort
+// stable. A key of up to 32 bits and its place share one integer.
 template <class K>
 struct KeyOnly {
-  K key;
-  bool operator<(const KeyOnly& o) const { return key < o.key; }
+  K bits;
+  static KeyOnly make(K key, int64_t) { return {key}; }
+  K key() const { return bits; }
+  bool operator<(const KeyOnly& o) const { return bits < o.bits; }
 };
-
-// A key with the place it came from; the place decides between equal keys, which makes any sort stable.
-template <class K, class I>
-struct Keyed {
-  K key;
-  I place;
-  bool operator<(const Keyed& o) const { return key < o.key || (key == o.key && place < o.place); }
-};
-
 template <class K>
-struct Digits {
-  static constexpr int bits = sizeof(K) <= 2 ? 8 : 11;
-  static constexpr int count = (8 * int(sizeof(K)) + bits - 1) / bits;
-  static constexpr int values = 1 << bits;
-  static int of(K key, int d) { return int(key >> (d * bits)) & (values - 1); }
+struct Packed {
+  uint64_t bits;
+  static Packed make(K key, int64_t place) { return {uint64_t(key) << 32 | uint64_t(place)}; }
+  K key() const { return K(bits >> 32); }
+  int64_t place() const { return int64_t(uint32_t(bits)); }
+  bool operator<(const Packed& o) const { return bits < o.bits; }
+};
+template <class K>
+struct Paired {
+  K bits;
+  int64_t from;
+  static Paired make(K key, int64_t place) { return {key, place}; }
+  K key() const { return bits; }
+  int64_t place() const { return from; }
+  bool operator<(const Paired& o) const { return bits < o.bits || (bits == o.bits && from < o.from); }
 };
 
-// Sorts stably by key; `spare` holds as many elements as `xs`. Digits that all keys share cost no pass.
-template <class E>
+// Sorts stably by key, digit by digit from the lowest. Digits that all keys share cost no pass.
+template <int Bits, class E>
 void radix_sort(E* xs, E* spare, int64_t n) {
-  using K = decltype(E::key);
-  using D = Digits<K>;
-  std::vector<std::array<int64_t, D::values>> counts(D::count);
-  for (auto& c : counts) c.fill(0);
+  using K = decltype(xs->key());
+  constexpr int count = (8 * int(sizeof(K)) + Bits - 1) / Bits, values = 1 << Bits;
+  auto digit = [](const E& x, int d) { return size_t(x.key() >> (d * Bits)) & size_t(values - 1); };
+  Scratch memory(sizeof(int64_t) * size_t(count) * size_t(values));
+  auto* counts = memory.as<int64_t>();
+  std::fill_n(counts, count * values, int64_t{0});
   for (int64_t i = 0; i < n; ++i) {
-    for (int d = 0; d < D::count; ++d) ++counts[size_t(d)][size_t(D::of(xs[i].key, d))];
+    for (int d = 0; d < count; ++d) ++counts[size_t(d * values) + digit(xs[i], d)];
   }
   E *from = xs, *to = spare;
-  for (int d = 0; d < D::count; ++d) {
-    auto& c = counts[size_t(d)];
-    if (c[size_t(D::of(xs[0].key, d))] == n) continue;
+  for (int d = 0; d < count; ++d) {
+    int64_t* c = counts + d * values;
+    if (c[digit(xs[0], d)] == n) continue;
     int64_t before = 0;
-    for (int64_t& x : c) before += std::exchange(x, before);
-    for (int64_t i = 0; i < n; ++i) to[c[size_t(D::of(from[i].key, d))]++] = from[i];
+    for (int v = 0; v < values; ++v) before += std::exchange(c[v], before);
+    for (int64_t i = 0; i < n; ++i) to[c[digit(from[i], d)]++] = from[i];
     std::swap(from, to);
   }
   if (from != xs) std::copy(from, from + n, xs);
 }
 
 template <class E>
-void sort_elements(E* xs, std::vector<E>& spare, int64_t n) {
-  if (n < kRadixFrom) {
-    std::sort(xs, xs + n);
+void sort_elements(E* xs, int64_t n) {
+  if (n < kRadixFrom) return std::sort(xs, xs + n);
+  Scratch spare(sizeof(E) * size_t(n));
+  if (sizeof(xs->key()) > 2 && n >= kLargeDigitsFrom) {
+    radix_sort<11>(xs, spare.as<E>(), n);
   } else {
-    spare.resize(size_t(n));
-    radix_sort(xs, spare.data(), n);
+    radix_sort<8>(xs, spare.as<E>(), n);
   }
 }
 
@@ -86,15 +95,15 @@ class Rows {
     Strides from = without_axis(x.strides(), axis);
     shape.push_back(n);
     from.push_back(x.strides()[size_t(axis)]);
-    copy_.resize(x.n_bytes());
-    copy_strided(x.bytes(), from, copy_.data(), row_strides(shape), shape, x.itemsize());
-    data = copy_.data();
+    copy_.emplace(x.n_bytes());
+    copy_strided(x.bytes(), from, copy_->as<std::byte>(), row_strides(shape), shape, x.itemsize());
+    data = copy_->as<std::byte>();
   }
   int64_t n, n_rows;
   const std::byte* data;
 
  private:
-  std::vector<std::byte> copy_;
+  std::optional<Scratch> copy_;
 };
 
 // Where results of rows along one axis are written: the output itself, or scratch that finish() transposes into it.
@@ -104,24 +113,24 @@ class OutRows {
     if (axis == out.ndim() - 1) {
       data = out.bytes();
     } else {
-      scratch_.resize(out.n_bytes());
-      data = scratch_.data();
+      scratch_.emplace(out.n_bytes());
+      data = scratch_->as<std::byte>();
     }
   }
   void finish() {
-    if (scratch_.empty()) return;
+    if (!scratch_) return;
     Shape shape = without_axis(out_.shape(), axis_);
     Strides to = without_axis(out_.strides(), axis_);
     shape.push_back(out_.shape()[size_t(axis_)]);
     to.push_back(out_.strides()[size_t(axis_)]);
-    copy_strided(scratch_.data(), row_strides(shape), out_.bytes(), to, shape, out_.itemsize());
+    copy_strided(data, row_strides(shape), out_.bytes(), to, shape, out_.itemsize());
   }
   std::byte* data;
 
  private:
   array& out_;
   int axis_;
-  std::vector<std::byte> scratch_;
+  std::optional<Scratch> scratch_;
 };
 
 int64_t rows_per_piece(int64_t n) { return std::max<int64_t>(1, 2048 / std::max<int64_t>(n, 1)); }
@@ -130,9 +139,9 @@ template <bool Exact, class E>
 void encode_row(Dtype t, const std::byte* row, E* to, int64_t n) {
   dispatch(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (std::is_same_v<KeyOf<T>, decltype(E::key)>) {
+    if constexpr (std::is_same_v<KeyOf<T>, decltype(to->key())>) {
       const T* from = reinterpret_cast<const T*>(row);
-      for (int64_t i = 0; i < n; ++i) to[i].key = encode<Exact>(from[i]);
+      for (int64_t i = 0; i < n; ++i) to[i] = E::make(encode<Exact>(from[i]), i);
     }
   });
 }
@@ -141,27 +150,26 @@ template <class E>
 void decode_row(Dtype t, const E* from, std::byte* row, int64_t n) {
   dispatch(t, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (std::is_same_v<KeyOf<T>, decltype(E::key)>) {
+    if constexpr (std::is_same_v<KeyOf<T>, decltype(from->key())>) {
       T* to = reinterpret_cast<T*>(row);
-      for (int64_t i = 0; i < n; ++i) to[i] = decode<T>(from[i].key);
+      for (int64_t i = 0; i < n; ++i) to[i] = decode<T>(from[i].key());
     }
   });
 }
 
-// Calls arrange(elements, spare, n) for each row of keyed elements, then writes their places.
-template <class K, class I, class F>
+// Calls arrange(elements, n) for each row of keys with their places, then writes the places.
+template <class E, class I, class F>
 void arrange_places(const array& x, array& out, int axis, const F& arrange) {
-  using E = Keyed<K, I>;
   Rows in(x, axis);
   OutRows to(out, axis);
   parallel_for(in.n_rows, rows_per_piece(in.n), [&](int64_t begin, int64_t end) {
-    std::vector<E> xs(size_t(in.n)), spare;
+    Scratch memory(sizeof(E) * size_t(in.n));
+    E* xs = memory.as<E>();
     for (int64_t r = begin; r < end; ++r) {
-      encode_row<false>(x.dtype(), in.data + size_t(r * in.n) * x.itemsize(), xs.data(), in.n);
-      for (int64_t i = 0; i < in.n; ++i) xs[size_t(i)].place = I(i);
-      arrange(xs.data(), spare, in.n);
+      encode_row<false>(x.dtype(), in.data + size_t(r * in.n) * x.itemsize(), xs, in.n);
+      arrange(xs, in.n);
       I* places = reinterpret_cast<I*>(to.data) + r * in.n;
-      for (int64_t i = 0; i < in.n; ++i) places[i] = xs[size_t(i)].place;
+      for (int64_t i = 0; i < in.n; ++i) places[i] = static_cast<I>(xs[i].place());
     }
   });
   to.finish();
@@ -171,10 +179,12 @@ template <class F>
 void arrange_places(const array& x, array& out, int axis, const F& arrange) {
   dispatch_bits(x.dtype(), [&](auto tag) {
     using K = typename decltype(tag)::type;
-    if (out.dtype() == Dtype::uint32) {
-      arrange_places<K, uint32_t>(x, out, axis, arrange);
+    if (out.dtype() != Dtype::uint32) {
+      arrange_places<Paired<K>, int64_t>(x, out, axis, arrange);
+    } else if constexpr (sizeof(K) <= 4) {
+      arrange_places<Packed<K>, uint32_t>(x, out, axis, arrange);
     } else {
-      arrange_places<K, int64_t>(x, out, axis, arrange);
+      arrange_places<Paired<K>, uint32_t>(x, out, axis, arrange);
     }
   });
 }
@@ -190,12 +200,13 @@ void sort_kernel(const Task& task) {
   dispatch_bits(x.dtype(), [&](auto tag) {
     using E = KeyOnly<typename decltype(tag)::type>;
     parallel_for(in.n_rows, rows_per_piece(in.n), [&](int64_t begin, int64_t end) {
-      std::vector<E> xs(size_t(in.n)), spare;
+      Scratch memory(sizeof(E) * size_t(in.n));
+      E* xs = memory.as<E>();
       for (int64_t r = begin; r < end; ++r) {
         size_t at = size_t(r * in.n) * x.itemsize();
-        encode_row<true>(x.dtype(), in.data + at, xs.data(), in.n);
-        sort_elements(xs.data(), spare, in.n);
-        decode_row(x.dtype(), xs.data(), to.data + at, in.n);
+        encode_row<true>(x.dtype(), in.data + at, xs, in.n);
+        sort_elements(xs, in.n);
+        decode_row(x.dtype(), xs, to.data + at, in.n);
       }
     });
   });
@@ -205,16 +216,15 @@ void sort_kernel(const Task& task) {
 void argsort_kernel(const Task& task) {
   if (task.in[0].size() == 0) return;
   arrange_places(task.in[0], task.out[0], task.params.get<SortParams>().axis,
-                 [](auto* xs, auto& spare, int64_t n) { sort_elements(xs, spare, n); });
+                 [](auto* xs, int64_t n) { sort_elements(xs, n); });
 }
 
 void argpartition_kernel(const Task& task) {
   if (task.in[0].size() == 0) return;
   const auto& p = task.params.get<PartitionParams>();
-  arrange_places(task.in[0], task.out[0], p.axis, [&](auto* xs, auto& spare, int64_t n) {
+  arrange_places(task.in[0], task.out[0], p.axis, [&](auto* xs, int64_t n) {
     if (p.kth < n) std::nth_element(xs, xs + p.kth, xs + n);
-    if (p.sorted_tail) std::sort(xs + p.kth, xs + n);
-    (void)spare;
+    if (p.sorted_tail) sort_elements(xs + p.kth, n - p.kth);
   });
 }
 
@@ -224,12 +234,12 @@ void searchsorted_kernel(const Task& task) {
   bool right = task.params.get<SearchParams>().right;
   if (out.size() == 0) return;
   int64_t n = sequences.shape().back(), m = values.shape().back();
-  std::vector<std::byte> s_copy, v_copy;
-  auto contiguous = [](const array& x, std::vector<std::byte>& copy) -> const std::byte* {
+  std::optional<Scratch> s_copy, v_copy;
+  auto contiguous = [](const array& x, std::optional<Scratch>& copy) -> const std::byte* {
     if (x.row_contiguous()) return x.bytes();
-    copy.resize(x.n_bytes());
-    copy_to(x, copy.data());
-    return copy.data();
+    copy.emplace(x.n_bytes());
+    copy_to(x, copy->as<std::byte>());
+    return copy->as<std::byte>();
   };
   // A sequence that is the same for all rows (broadcast by vmap) must not be copied for each.
   bool one_row = std::all_of(sequences.strides().begin(), sequences.strides().end() - 1, [](int64_t s) { return s == 0; });
