@@ -55,18 +55,12 @@ void forget_output(CallRecord& record, Node* node) {
     return;
   }
   std::lock_guard lock(siblings_lock);
-  if (record.outputs[node->index] == node) record.outputs[node->index] = nullptr;
+  std::atomic_ref place(record.outputs[node->index]);
+  if (place.load(std::memory_order_relaxed) == node) place.store(nullptr, std::memory_order_release);
 }
 
 CallRecord* new_record(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, uint32_t n_out) {
-  auto* record = new CallRecord{.primitive = &primitive,
-                                .params = std::move(params),
-                                .inputs = std::move(inputs),
-                                .stream = current_stream(),
-                                .serial = next_serial()};
-  record->n_out = n_out;
-  record->outputs.resize(n_out, nullptr);
-  return record;
+  return new CallRecord(primitive, std::move(params), std::move(inputs), n_out, next_serial());
 }
 
 // A node for output k; takes over one reference to the record.
@@ -112,8 +106,12 @@ void detach(Node& node) {
   }
 }
 
+CallRecord::CallRecord(const Primitive& p, Params ps, SmallVector<array, 3> in, uint32_t n, uint64_t s)
+    : primitive(&p), params(std::move(ps)), inputs(std::move(in)), stream(current_stream()), serial(s), n_out(n), outputs(n, nullptr) {}
+
 array CallRecord::living_output(uint32_t k) {
-  std::lock_guard lock(siblings_lock);
+  std::unique_lock lock(siblings_lock, std::defer_lock);
+  if (n_out > 1) lock.lock();
   Node* node = outputs[k];
   return node && try_retain(node) ? array::adopt(node) : array();
 }
@@ -142,7 +140,7 @@ Arrays make_nodes(const Primitive& primitive, Params params, SmallVector<array, 
 }
 
 Arrays make_nodes(const Primitive& primitive, Params params, SmallVector<array, 3> inputs) {
-  CallRecord probe{.primitive = &primitive, .params = params, .inputs = inputs, .stream = current_stream(), .serial = 0};
+  CallRecord probe(primitive, params, inputs, 1, 0);
   Types types = primitive.infer(params, Call(probe));
   return make_nodes(primitive, std::move(params), std::move(inputs), types);
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "base/free_list.h"
 #include "base/shape.h"
 #include "graph/params.h"
 #include "graph/stream.h"
@@ -157,7 +158,7 @@ class Outs : public SmallVector<array, 1> {
   operator const array&() const { return front(); }
 };
 
-struct Node {
+struct Node : FreeListed<Node> {
   std::atomic<uint32_t> refs{1};
   std::atomic<bool> available{false};
   bool placeholder = false;
@@ -175,7 +176,7 @@ struct Node {
 };
 
 /// One application of a primitive; shared by its outputs.
-struct CallRecord {
+struct CallRecord : FreeListed<CallRecord> {
   std::atomic<uint32_t> refs{1};
   const Primitive* primitive;
   Params params;
@@ -184,12 +185,16 @@ struct CallRecord {
   uint64_t serial;              ///< Grows with creation: inputs are older than outputs.
   uint32_t n_out = 1;
   /// Not owned; an output that died is null. Guarded by a lock when n_out > 1.
-  SmallVector<Node*, 1> outputs = {};
+  SmallVector<Node*, 1> outputs;
 
   /// Output k; makes it anew if it has died.
   array output(uint32_t k);
   /// Output k if it is alive, else undefined.
   array living_output(uint32_t k);
+  /// The node of output k or null, without keeping it alive: a key for maps.
+  const Node* peek_output(uint32_t k) { return std::atomic_ref(outputs[k]).load(std::memory_order_acquire); }
+
+  CallRecord(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, uint32_t n_out, uint64_t serial);
 };
 
 /// Makes nodes for `primitive` applied to `inputs`, on the current stream. The single-output form.

@@ -75,10 +75,18 @@ array isneginf(const array& a) {
   return equal(a, array(-std::numeric_limits<double>::infinity(), a.dtype()));
 }
 
-std::pair<array, array> divmod(const array& a, const array& b) { return {floor_divide(a, b), remainder(a, b)}; }
+std::pair<array, array> divmod(const array& a, const array& b) {
+  broadcast_shapes(a.shape(), b.shape(), "divmod");
+  Dtype t = promote(a.dtype(), b.dtype());
+  if (is_complex(t)) throw DtypeError(cat("[divmod] dtype not supported: the input is ", t, "; need a real dtype. Convert with astype."));
+  return {floor_divide(a, b), remainder(a, b)};
+}
 
 array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max) {
   if (!a_min && !a_max) throw ValueError("[clip] no limits: a_min and a_max are both None; need at least one.");
+  for (const auto* limit : {&a_min, &a_max}) {
+    if (*limit) broadcast_shapes(a.shape(), (*limit)->shape(), "clip");
+  }
   array y = a_min ? maximum(a, *a_min) : a;
   return a_max ? minimum(y, *a_max) : y;
 }
@@ -93,6 +101,7 @@ array nan_to_num(const array& a, double nan, std::optional<double> posinf, std::
 }
 
 array isclose(const array& a, const array& b, double rtol, double atol, bool equal_nan) {
+  broadcast_shapes(a.shape(), b.shape(), "isclose");
   Dtype t = promote(a.dtype(), b.dtype());
   if (is_bool(t)) t = Dtype::uint8;
   array x = astype(a, t), y = astype(b, t);
@@ -105,6 +114,7 @@ array isclose(const array& a, const array& b, double rtol, double atol, bool equ
 }
 
 array allclose(const array& a, const array& b, double rtol, double atol, bool equal_nan) {
+  broadcast_shapes(a.shape(), b.shape(), "allclose");
   return all(isclose(a, b, rtol, atol, equal_nan));
 }
 

@@ -2,6 +2,8 @@
 // evaluates it. Assigning does not have to: one value for all is a `where`, and a list of values is dealt out to the
 // true places by a running count. Start at masked_assign().
 
+#include <algorithm>
+
 #include "ops/cast.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
@@ -14,8 +16,8 @@ namespace mx {
 
 namespace {
 
-// Positions of the true elements of `mask`, in row order. Evaluates it.
-std::vector<int64_t> true_places(const array& mask, const char* what) {
+// Positions of the true elements of `mask` in row order, as an int64 array. Evaluates the mask.
+array true_places(const array& mask, const char* what) {
   array flat = contiguous(mask);
   try {
     flat.eval();
@@ -25,11 +27,14 @@ std::vector<int64_t> true_places(const array& mask, const char* what) {
                              e.what(), ")"));
   }
   const bool* values = flat.data<bool>();
-  std::vector<int64_t> places;
-  for (int64_t i = 0; i < flat.size(); ++i) {
-    if (values[i]) places.push_back(i);
+  auto n_true = static_cast<size_t>(std::count(values, values + flat.size(), true));
+  // Written without a branch: each position goes to the next free place, which false ones leave free.
+  std::vector<int64_t> places(n_true + 1);
+  for (size_t i = 0, n = 0; n < n_true; ++i) {
+    places[n] = static_cast<int64_t>(i);
+    n += values[i];
   }
-  return places;
+  return array::from<int64_t>(std::span(places).first(n_true), {static_cast<int64_t>(n_true)});
 }
 
 void check_mask(const array& a, const array& mask) {
@@ -69,24 +74,25 @@ array without_leading_ones(array values, int ndim) {
 
 Arrays nonzero(const array& a) {
   if (a.ndim() == 0) throw ValueError("[nonzero] a scalar has no axes: use mx.where, or atleast_1d first.");
-  std::vector<int64_t> places = true_places(astype(a, Dtype::bool_), "the result of nonzero");
-  int64_t n = static_cast<int64_t>(places.size());
+  array places = true_places(astype(a, Dtype::bool_), "the result of nonzero");
+  const int64_t* flat = places.data<int64_t>();
   Strides steps = row_strides(a.shape());
   Arrays out;
-  std::vector<int64_t> along(places.size());
+  if (a.ndim() == 1) return {places};
+  std::vector<int64_t> along(static_cast<size_t>(places.size()));
   for (int axis = 0; axis < a.ndim(); ++axis) {
-    for (size_t i = 0; i < places.size(); ++i) along[i] = places[i] / steps[static_cast<size_t>(axis)] % a.shape(axis);
-    out.push_back(array::from<int64_t>(along, {n}));
+    for (size_t i = 0; i < along.size(); ++i) along[i] = flat[i] / steps[static_cast<size_t>(axis)] % a.shape(axis);
+    out.push_back(array::from<int64_t>(along, places.shape()));
   }
   return out;
 }
 
 array masked_select(const array& a, const array& mask) {
   check_mask(a, mask);
-  std::vector<int64_t> places = true_places(mask, "a[mask]");
+  array places = true_places(mask, "a[mask]");
   Shape rows(a.shape().begin() + mask.ndim(), a.shape().end());
   rows.insert(rows.begin(), mask.size());
-  return take(reshape(a, rows), array::from<int64_t>(places, {static_cast<int64_t>(places.size())}), 0);
+  return take(reshape(a, rows), places, 0);
 }
 
 array masked_assign(const array& a, const array& mask, const array& values_) {
@@ -103,7 +109,7 @@ array masked_assign(const array& a, const array& mask, const array& values_) {
   bool known = true;
   int64_t n_true = 0;
   try {
-    n_true = static_cast<int64_t>(true_places(mask, "a[mask]").size());
+    n_true = true_places(mask, "a[mask]").size();
   } catch (const TransformError&) {
     known = false;
   }

@@ -1,6 +1,7 @@
 // sort.h — sorting, selecting and searching.
 //
-// The order is NumPy's: ascending, NaN last, complex numbers by real then imaginary part. argsort is stable.
+// The order is NumPy's: ascending, NaN last, complex numbers by real then imaginary part. argsort is stable, and -0
+// equals 0 there; sort puts -0 before 0.
 // Index results are uint32 (int64 along axes too long for it). An absent axis means the flattened array.
 #pragma once
 

@@ -87,7 +87,7 @@ template <class R> MX_FN Complex<R> power(Complex<R> a, Complex<R> b, ComplexNum
   return complex_cast<R>(complex_detail::power(widen(a), widen(b)));
 }
 
-/// max + log(1 + exp(-|a - b|)); equal infinities by themselves.
+/// max + log(1 + exp(-|a - b|)); equal infinities by themselves. 2 ulp of the larger of |a|, |b| and the result.
 template <class T> MX_FN T logaddexp(T a, T b, Real) {
   T d = a - b;
   if (a == b) return a + T(0.69314718055994530942);

@@ -27,6 +27,7 @@ template <class To>
 struct Cast {
   template <class From>
   MX_FN static To of(From x) { return cast_detail::cast<To>(x, category<To>(), category<From>()); }
+  MX_FN static To of(bool x) { return x ? To(1) : To(0); }
   template <class R>
   MX_FN static To of(Complex<R> x) { return of(x.re); }
 };

@@ -45,7 +45,7 @@ MX_FN T ratio7(T r, T a0, T a1, T a2, T a3, T a4, T a5, T a6, T a7, T b1, T b2, 
 }
 
 /// From the quantile of the normal distribution, M. J. Wichura, algorithm AS 241 (PPND16), Applied Statistics 37
-/// (1988): erfinv(x) = quantile((1 + x) / 2) / sqrt(2), where q = x / 2 is exact. 4 ulp in double.
+/// (1988): erfinv(x) = quantile((1 + x) / 2) / sqrt(2), where q = x / 2 is exact. 5 ulp in double, 1 in float by way of it.
 template <class T>
 MX_FN T erfinv(T x) {
   T q = x * T(0.5), z;

@@ -26,12 +26,10 @@ void accumulate(array& sum, const array& term) {
 }
 
 // Written rules expect a cotangent for every output.
-Outs all_defined(CallRecord& call, const Outs& cotangents) {
-  Outs cts(cotangents);
-  for (size_t k = 0; k < cts.size(); ++k) {
-    if (!cts[k].defined()) cts[k] = zeros_like(call.output(static_cast<uint32_t>(k)));
+void fill_zeros(CallRecord& call, Outs& cotangents) {
+  for (size_t k = 0; k < cotangents.size(); ++k) {
+    if (!cotangents[k].defined()) cotangents[k] = zeros_like(call.output(static_cast<uint32_t>(k)));
   }
-  return cts;
 }
 
 // The call again on other inputs of the same types.
@@ -190,27 +188,26 @@ Outs push_call(CallRecord& call, const Arrays& tangents) {
   no_rule(p, "jvp");
 }
 
-Arrays pull_call(CallRecord& call, const Outs& cotangents, const std::vector<bool>& need) {
+Arrays pull_call(CallRecord& call, Outs cotangents, std::vector<bool>& need) {
   const Primitive& p = *call.primitive;
-  std::vector<bool> want(need);
   bool any = false;
-  for (size_t i = 0; i < want.size(); ++i) {
-    want[i] = want[i] && p.differentiable_in(static_cast<int>(i)) && is_inexact(call.inputs[i].dtype());
-    any |= want[i];
+  for (size_t i = 0; i < need.size(); ++i) {
+    need[i] = need[i] && p.differentiable_in(static_cast<int>(i)) && is_inexact(call.inputs[i].dtype());
+    any = any || need[i];
   }
-  if (!any) return Arrays(need.size());
+  Arrays cts(need.size());
+  if (!any) return cts;
   StreamScope scope(call.stream);
-  if (p.pull) return p.pull(call.params, Call(call), all_defined(call, cotangents), want);
+  if (p.pull || p.vjp) fill_zeros(call, cotangents);
+  if (p.pull) return p.pull(call.params, Call(call), cotangents, need);
   if (p.vjp) {
-    Arrays cts(need.size());
-    Outs defined = all_defined(call, cotangents);
-    for (size_t i = 0; i < want.size(); ++i) {
-      if (want[i]) cts[i] = p.vjp(call.params, Call(call), static_cast<int>(i), defined);
+    for (size_t i = 0; i < need.size(); ++i) {
+      if (need[i]) cts[i] = p.vjp(call.params, Call(call), static_cast<int>(i), cotangents);
     }
     return cts;
   }
-  if (p.expand) return pull_through_expand(call, cotangents, want);
-  if (p.jvp || p.push) return pull_from_push(call, cotangents, want);
+  if (p.expand) return pull_through_expand(call, cotangents, need);
+  if (p.jvp || p.push) return pull_from_push(call, cotangents, need);
   no_rule(p, "vjp");
 }
 

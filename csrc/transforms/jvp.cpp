@@ -28,8 +28,8 @@ Arrays push(const Arrays& outputs, const Arrays& sources, const Arrays& tangents
     if (!any) continue;
     Outs moved = push_call(*call, ts);
     for (uint32_t k = 0; k < call->n_out; ++k) {
-      array out = call->living_output(k);
-      if (out.defined() && moved[k].defined() && is_inexact(out.dtype())) moving[out.node()] = moved[k];
+      const Node* out = call->peek_output(k);
+      if (out && moved[k].defined() && is_inexact(moved[k].dtype())) moving[out] = moved[k];
     }
   }
   Arrays result;

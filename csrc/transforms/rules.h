@@ -12,7 +12,8 @@ namespace mx {
 Outs push_call(CallRecord& call, const Arrays& tangents);
 
 /// Cotangents of the inputs where `need`, for cotangents of the outputs. Undefined: zero.
-Arrays pull_call(CallRecord& call, const Outs& cotangents, const std::vector<bool>& need);
+/// Inputs that cannot have one are struck from `need`.
+Arrays pull_call(CallRecord& call, Outs cotangents, std::vector<bool>& need);
 
 /// Outputs, each with its batch axis in front, for inputs with a batch axis in front where `mapped`.
 Outs vmap_call(CallRecord& call, const Arrays& inputs, const std::vector<bool>& mapped, int64_t size);

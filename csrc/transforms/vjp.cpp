@@ -32,13 +32,12 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
     Outs cts = Outs::none(call.n_out);
     bool any = false, source = false;
     for (uint32_t k = 0; k < call.n_out; ++k) {
-      array out = call.living_output(k);
-      if (!out.defined()) continue;
-      source |= is_source.contains(out.node());
-      if (array* ct = reached.find(out.node()); ct && ct->defined()) {
-        cts[k] = *ct;
-        any = true;
-      }
+      const Node* out = call.peek_output(k);
+      array* ct = out ? reached.find(out) : nullptr;
+      if (!ct || !ct->defined()) continue;
+      source |= is_source.contains(out);
+      cts[k] = *ct;
+      any = true;
     }
     if (!any || source) continue;
     need.assign(call.inputs.size(), false);
@@ -49,10 +48,9 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
     }
     if (!wanted) continue;
     for (uint32_t k = 0; k < call.n_out; ++k) {
-      array out = call.living_output(k);
-      if (out.defined()) reached[out.node()] = array();  // used up: let the memory go
+      if (const Node* out = call.peek_output(k)) reached[out] = array();  // used up: let the memory go
     }
-    Arrays arrived = pull_call(call, cts, need);
+    Arrays arrived = pull_call(call, std::move(cts), need);
     for (size_t i = 0; i < need.size(); ++i) {
       if (need[i] && arrived[i].defined()) arrive(call.inputs[i], arrived[i]);
     }

@@ -83,8 +83,7 @@ Arrays vmap_graph(const Arrays& outputs, const Arrays& sources, const Arrays& ba
     if (!any) continue;
     Outs outs = vmap_call(*call, inputs, mapped, size);
     for (uint32_t k = 0; k < call->n_out; ++k) {
-      array one = call->living_output(k);
-      if (one.defined()) carried[one.node()] = outs[k];
+      if (const Node* one = call->peek_output(k)) carried[one] = outs[k];
     }
   }
   Arrays result;

@@ -7,15 +7,8 @@
 
 #include "bindings/bind.h"
 
-#ifndef MXFORM_VERSION
-#define MXFORM_VERSION "0.1.0"
-#endif
-
 namespace mx::python {
 
-[[gnu::weak]] void bind_reduce(py::module_& m);
-[[gnu::weak]] void bind_matmul(py::module_& m);
-[[gnu::weak]] void bind_random(py::module_& m);
 namespace {
 
 void bind_constants(py::module_& m) {
@@ -48,9 +41,9 @@ PYBIND11_MODULE(_core, m) {
   bind_index(m);
   bind_scan(m);
   bind_sort(m);
-  if (bind_reduce) bind_reduce(m);
-  if (bind_matmul) bind_matmul(m);
-  if (bind_random) bind_random(m);
+  bind_reduce(m);
+  bind_matmul(m);
+  bind_random(m);
   bind_tree(m);
   bind_transforms(m);
   bind_inspect(m);

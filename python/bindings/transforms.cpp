@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "bindings/bind.h"
+#include "bindings/tree_detail.h"
 #include "transforms/jvp.h"
 #include "transforms/vjp.h"
 #include "transforms/vmap.h"
@@ -321,12 +322,6 @@ Objects items(const char* op, const char* what, PyObject* o) {
   }
   Objects out;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(PySequence_Fast_GET_ITEM(o, i));
-  return out;
-}
-
-std::string joined(const std::vector<std::string>& path) {
-  std::string out;
-  for (const std::string& p : path) out += p;
   return out;
 }
 

@@ -212,10 +212,11 @@ def checkpoint(fun):
 class custom_function:
     """A function with its own rules for differentiation and batching; use it as a decorator.
 
-    Its methods ``vjp``, ``jvp`` and ``vmap`` are decorators that set a rule and return it. Where no rule is
-    given the function itself is transformed; of ``vjp`` and ``jvp`` each serves for the other too. In rules, a
-    lone argument stands for itself and several form a tuple. Keyword arguments are passed to the rules as they
-    are. Arrays that the function captures are differentiated as usual.
+    Its methods ``vjp``, ``jvp`` and ``vmap`` are decorators that set a rule and return the custom function, so
+    that a rule may be given the function's own name. Where no rule is given the function itself is transformed;
+    of ``vjp`` and ``jvp`` each serves for the other too. In rules, a lone argument stands for itself and several
+    form a tuple. Keyword arguments are passed to the rules as they are. Arrays that the function captures are
+    differentiated as usual.
 
     Args:
         f (callable): Takes and returns trees of arrays.
@@ -245,7 +246,7 @@ class custom_function:
     def _set(self, i, name, f):
         _check_callable(f"custom_function.{name}", f)
         self._rules[i] = f
-        return f
+        return self
 
     def vjp(self, f):
         """Set the reverse rule.
@@ -255,7 +256,7 @@ class custom_function:
                 a zero. ``cotangents`` and ``outputs`` look like what the function returns.
 
         Returns:
-            callable: ``f``.
+            custom_function: The function itself.
         """
         return self._set(0, "vjp", f)
 
@@ -267,7 +268,7 @@ class custom_function:
                 ``tangents``.
 
         Returns:
-            callable: ``f``.
+            custom_function: The function itself.
         """
         return self._set(1, "jvp", f)
 
@@ -279,6 +280,6 @@ class custom_function:
                 each array, returns the outputs for the batch, and their axes.
 
         Returns:
-            callable: ``f``.
+            custom_function: The function itself.
         """
         return self._set(2, "vmap", f)

@@ -61,7 +61,7 @@ Instr random_instr(const Program& p, size_t n) {
 }
 
 array random_input(const Shape& shape, Dtype t) {
-  array x = astype(multiply(random::uniform(-4.0, 4.0, shape), array(2.0f)), t);
+  array x = astype(multiply(random::uniform(array(-4.0f), array(4.0f), shape), array(2.0f)), t);
   switch (pick(5)) {
     case 0: return x;
     case 1: return shape.empty() ? x : broadcast_to(slice_along(x, 0, 0, std::min<int64_t>(1, shape[0])), shape);
@@ -106,4 +106,22 @@ TEST_CASE("a fused program gives the bits of its operations") {
     Arrays donated = make_nodes(fused_p, FusedParams{program}, std::move(fresh));
     for (size_t k = 0; k < n_out; ++k) CHECK(same_bits(donated[k], fused[k]));
   }
+}
+
+TEST_CASE("results that are too large for the caches are streamed") {
+  auto program = std::make_shared<Program>();
+  program->inputs = {Dtype::float32, Dtype::float32};
+  Instr square, add;
+  square.code = BinaryOp::multiply;
+  add.code = BinaryOp::add;
+  add.a = 2;
+  add.b = 1;
+  program->code = {square, add};
+  program->outputs = {3, 3};
+  Shape shape{(9 << 20) + 5};
+  array x = arange(shape[0], Dtype::float32), y = broadcast_to(array(1.0f), shape);
+  Arrays fused = make_nodes(fused_p, FusedParams{program}, {x, y});
+  array expected = x * x + y;
+  CHECK(same_bits(fused[0], expected));
+  CHECK(same_bits(fused[1], expected));
 }

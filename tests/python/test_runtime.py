@@ -1,6 +1,7 @@
 """test_runtime.py — devices, streams, evaluation, memory, and use from several threads."""
 
 import copy
+import gc
 import pickle
 import threading
 import time
@@ -64,6 +65,7 @@ def test_eval_takes_trees():
 
 
 def test_memory_figures():
+    gc.collect()  # what earlier tests left
     mx.clear_cache()
     base = mx.get_active_memory()
     mx.reset_peak_memory()

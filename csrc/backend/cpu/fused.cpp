@@ -11,6 +11,7 @@
 #include "backend/cpu/loops.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
+#include "backend/cpu/stream.h"
 #include "backend/cpu/strided.h"
 #include "compile/program.h"
 
@@ -34,7 +35,7 @@ struct Place {
 };
 
 struct Operation {
-  Loop loop = nullptr;          // Null: `reader` brings a tile of an input to `out`.
+  Loop loop = nullptr;          // Null: `reader` brings a tile of an input to `out`, or in[0] is streamed there.
   const Reader* reader = nullptr;
   int in[3] = {kNone, kNone, kNone};
   int out = kNone;
@@ -140,6 +141,7 @@ class Plan {
     if (is_half(program_.dtype(value))) return kNone;
     for (size_t k = 0; k < program_.outputs.size(); ++k) {
       if (program_.outputs[k] != value) continue;
+      if (task_.out[k].n_bytes() >= kStreamBytes) return kNone;
       for (size_t in = 0; in < program_.inputs.size(); ++in) {
         bool same_size = task_.in[in].itemsize() == task_.out[k].itemsize();
         if (task_.in[in].bytes() == task_.out[k].bytes() && (last_use_[in] > i || !same_size)) return kNone;
@@ -225,7 +227,9 @@ class Plan {
     int from = fetch(value);
     int to = add_place({out.bytes(), static_cast<int64_t>(out.itemsize()), kNone, false});
     if (places_[static_cast<size_t>(from)].memory == out.bytes()) return;
-    operations_.push_back({find_cast(held(out.dtype()), out.dtype()), nullptr, {from, kNone, kNone}, to});
+    bool stream = out.n_bytes() >= kStreamBytes && !is_half(out.dtype());
+    streams_ |= stream;
+    operations_.push_back({stream ? nullptr : find_cast(held(out.dtype()), out.dtype()), nullptr, {from, kNone, kNone}, to});
   }
 
   // ---- running it
@@ -248,11 +252,16 @@ class Plan {
           at[out] = const_cast<std::byte*>(static_cast<const std::byte*>(op.reader->read(i, n, static_cast<void*>(at[out]))));
           continue;
         }
+        if (!op.loop) {
+          stream_copy(at[out], at[op.in[0]], static_cast<size_t>(n * places_[out].itemsize));
+          continue;
+        }
         const void* in[3];
         for (int k = 0; k < 3; ++k) in[k] = op.in[k] == kNone ? nullptr : at[op.in[k]];
         op.loop(in, at[out], n);
       }
     }
+    if (streams_) stream_fence();
   }
 
   struct Filled {
@@ -286,6 +295,7 @@ class Plan {
   int n_buffers_ = 0;
   int64_t itemsize_ = 4;            // The widest element in a buffer.
   int64_t tile_ = 0;
+  bool streams_ = false;
 };
 
 }  // namespace

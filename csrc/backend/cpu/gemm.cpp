@@ -22,10 +22,14 @@ namespace mx::cpu {
 template <>
 const TileKernels<float>& tile_kernels<float>() {
 #if defined(__x86_64__)
-  static const TileKernels<float>& best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") ? tiles_avx512_f32
-                                          : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") ? tiles_avx2_f32
-                                                                                                            : tiles_baseline_f32;
-  return best;
+  static const TileKernels<float>* best = [] {
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    if (avx512) return &tiles_avx512_f32;
+    // Whoever has AVX2 and FMA has F16C.
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &tiles_avx2_f32;
+    return &tiles_baseline_f32;
+  }();
+  return *best;
 #else
   return tiles_baseline_f32;
 #endif
@@ -53,12 +57,13 @@ const TileKernels<float>* pair_tile_kernels() {
 
 namespace {
 
-constexpr int64_t kBlockK = 384;             // Depth of a block: a panel of b stays in the second-level cache.
+constexpr int64_t kBlockSteps = 384;         // Depth of a block: a panel of b stays in the second-level cache.
 constexpr int64_t kBlockRows = 96;           // Rows of a group of tiles.
 constexpr int64_t kGroupBytes = 512 << 10;   // Packed b that a group of tiles works through.
 constexpr int64_t kPackedBytes = 8 << 20;    // Most of a or b that is packed at a time.
 constexpr int64_t kDirectBytes = 256 << 10;  // A b this small is read as it lies,
 constexpr int64_t kDirectRows = 48;          // and one used for so few rows.
+constexpr int64_t kCrowdedColumns = 256;     // From so many on, packing crowded rows costs little.
 constexpr int64_t kTaskFlops = 500'000;      // Worth a thread: a few microseconds.
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -67,39 +72,12 @@ template <class S>
 class Product {
   using T = Accumulator<S>;
   static constexpr bool kSame = std::is_same_v<S, T>;
+  static constexpr int64_t kBytes = sizeof(T);
+  static constexpr bool kBf16 = std::is_same_v<S, bfloat16_t>;
 
  public:
   explicit Product(const Gemm<S>& g) : Product(g, kBf16 ? pair_tile_kernels() : nullptr) {}
 
- private:
-  static constexpr bool kBf16 = std::is_same_v<S, bfloat16_t>;
-  // The pairs' tiles count in floats, as those of T = float do.
-  static const TileKernels<T>& choose(const TileKernels<float>* pairs) {
-    if constexpr (kBf16) {
-      if (pairs) return *pairs;
-    }
-    return tile_kernels<T>();
-  }
-
-  Product(const Gemm<S>& g, const TileKernels<float>* pairs) : g_(g), kernels_(choose(pairs)), per_step_(pairs ? 2 : 1) {
-    int64_t needed = ceil_div(g.n, kernels_.lanes);
-    vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
-    width_ = vectors_ * kernels_.lanes;
-    height_ = kernels_.rows[vectors_];
-    int64_t all_steps = ceil_div(g.k, per_step_), steps = ceil_div(all_steps, ceil_div(all_steps, kBlockK + kBlockK / 3));
-    depth_ = std::min(g.k, steps * per_step_);
-    auto limit = [&](int64_t extent, int64_t unit) {
-      int64_t most = std::max<int64_t>(1, kPackedBytes / (steps * static_cast<int64_t>(sizeof(T)) * unit)) * unit;
-      return std::min(extent, most);
-    };
-    span_m_ = limit(g.m, kBlockRows / height_ * height_);
-    span_n_ = limit(g.n, width_);
-    direct_b_ = kSame && g.b_col == 1 &&
-                (g.m <= kDirectRows || g.k * g.n * static_cast<int64_t>(sizeof(T)) <= kDirectBytes);
-    direct_a_ = kSame && (g.a_col == 1 || g.m * g.k * static_cast<int64_t>(sizeof(T)) <= kDirectBytes / 8);
-  }
-
- public:
   void run() {
     // Sums of half types wait in float between blocks of k.
     std::optional<Scratch> sums;
@@ -134,6 +112,33 @@ class Product {
   }
 
  private:
+  Product(const Gemm<S>& g, const TileKernels<float>* pairs) : g_(g), kernels_(choose(pairs)), per_step_(pairs ? 2 : 1) {
+    int64_t needed = ceil_div(g.n, kernels_.lanes);
+    vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
+    width_ = vectors_ * kernels_.lanes;
+    height_ = kernels_.rows[vectors_];
+    int64_t all_steps = ceil_div(g.k, per_step_), steps = ceil_div(all_steps, ceil_div(all_steps, kBlockSteps + kBlockSteps / 3));
+    depth_ = std::min(g.k, steps * per_step_);
+    auto limit = [&](int64_t extent, int64_t unit) {
+      int64_t most = std::max<int64_t>(1, kPackedBytes / (steps * kBytes * unit)) * unit;
+      return std::min(extent, most);
+    };
+    span_m_ = limit(g.m, kBlockRows / height_ * height_);
+    span_n_ = limit(g.n, width_);
+    direct_b_ = kSame && g.b_col == 1 && (g.m <= kDirectRows || g.k * g.n * kBytes <= kDirectBytes);
+    // Rows that lie a multiple of a page apart compete for one set of the first cache.
+    bool crowded = g.a_row * kBytes % 4096 == 0 && g.n > kCrowdedColumns;
+    direct_a_ = kSame && ((g.a_col == 1 && !crowded) || g.m * g.k * kBytes <= kDirectBytes / 8);
+  }
+
+  // Floats that stand for pairs are counted as other floats are.
+  static const TileKernels<T>& choose(const TileKernels<float>* pairs) {
+    if constexpr (kBf16) {
+      if (pairs) return *pairs;
+    }
+    return tile_kernels<T>();
+  }
+
   bool first() const { return p0_ == 0; }
   bool last() const { return p0_ + k_ == g_.k; }
   // Panel j has its full width, or the columns that are left.
@@ -173,7 +178,7 @@ class Product {
   void multiply() {
     int64_t panels = ceil_div(n_, width_);
     int64_t block = kBlockRows / height_ * height_, blocks = ceil_div(m_, block);
-    int64_t group = std::clamp<int64_t>(kGroupBytes / (steps_ * width_ * static_cast<int64_t>(sizeof(T))), 1, panels);
+    int64_t group = std::clamp<int64_t>(kGroupBytes / (steps_ * width_ * kBytes), 1, panels);
     // Few rows: smaller groups, so that every thread gets some.
     group = std::min(group, std::max<int64_t>(1, panels * blocks / (4 * n_threads())));
     int64_t groups = ceil_div(panels, group);

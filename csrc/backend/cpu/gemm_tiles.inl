@@ -7,7 +7,11 @@
 // Nothing here may use the standard library: its inline functions would be compiled for this instruction
 // set and could replace the ones that run on every machine.
 
+#if defined(__clang__)
+#define MX_UNROLL _Pragma("unroll")
+#else
 #define MX_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 template <class T, int kR, int kV>
 void tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row, T* c, int64_t c_row, bool add) {

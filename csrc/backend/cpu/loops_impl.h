@@ -121,8 +121,6 @@ struct Table {
   }
 };
 
-using Finder = Loop (*)(ElementwiseCode);
-
 // One finder a dtype, in loops_real.cpp, loops_complex.cpp and loops_int.cpp.
 Loop find_bool(ElementwiseCode code);
 Loop find_uint8(ElementwiseCode code);

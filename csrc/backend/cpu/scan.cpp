@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "backend/cpu/clones.h"
 #include "backend/cpu/copy.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
@@ -101,11 +104,10 @@ struct Sum {
   using State = Wide<T>;
   static State start() { return State(0); }
   static State step(State s, T x, int64_t) { return add(s, static_cast<State>(x)); }
-  static State combine(State a, State b) { return add(a, b); }
   static T value(State s) { return static_cast<T>(s); }
 };
 
-// No combine: the product of a stretch may overflow where the running product does not.
+// Never in blocks: the product of a block may overflow where the running product does not.
 template <class T>
 struct Product {
   using In = T;
@@ -247,67 +249,87 @@ void scan_lanes(const typename Op::In* in, typename Op::Out* out, int64_t n, int
 // ---- long rows of sums
 
 constexpr int64_t kBlock = 8192;  // part of the result: changing it changes rounding
-constexpr int64_t kChains = 8;
 
-// Inclusive scan of one block: eight stretches at once, so that additions overlap; then each is moved by what
-// precedes it. Returns the total.
-template <class Op>
-typename Op::State scan_block(const typename Op::In* in, typename Op::Out* out, int64_t n, int64_t way) {
-  using State = typename Op::State;
-  State s[kChains];
-  int64_t length = n / kChains;
-  for (State& x : s) x = Op::start();
-  for (int64_t i = 0; i < length; ++i) {
-    for (int64_t c = 0; c < kChains; ++c) {
-      int64_t at = (c * length + i) * way;
-      s[c] = Op::step(s[c], in[at], 0);
-      out[at] = Op::value(s[c]);
-    }
+// 64 bytes of Ts, whatever the CPU has: the compiler splits them where its registers are smaller.
+template <class T>
+struct Lanes {
+  static constexpr int n = 64 / int(sizeof(T));
+  typedef T V __attribute__((vector_size(64)));
+};
+
+template <class T, int Shift, int... I>
+inline __attribute__((always_inline)) void add_shifted(typename Lanes<T>::V& v, std::integer_sequence<int, I...>) {
+  typename Lanes<T>::V zero{};
+  v += __builtin_shufflevector(v, zero, (I < Shift ? Lanes<T>::n + I : I - Shift)...);
+}
+template <class T, int... I>
+inline __attribute__((always_inline)) void reverse_lanes(typename Lanes<T>::V& v, std::integer_sequence<int, I...>) {
+  v = __builtin_shufflevector(v, v, (Lanes<T>::n - 1 - I)...);
+}
+
+// Running sums of a block, as vectors of partial sums; `in` and `out` point at its lowest address. Returns the total.
+template <class T>
+MX_CLONES T sum_block(const T* in, T* out, int64_t n, bool backwards) {
+  using V = typename Lanes<T>::V;
+  constexpr int w = Lanes<T>::n;
+  constexpr auto lanes = std::make_integer_sequence<int, w>();
+  T total = 0;
+  int64_t whole = n / w * w;
+  for (int64_t i = 0; i < whole; i += w) {
+    int64_t at = backwards ? n - i - w : i;
+    V v;
+    std::memcpy(&v, in + at, sizeof(V));
+    if (backwards) reverse_lanes<T>(v, lanes);
+    add_shifted<T, 1>(v, lanes);
+    add_shifted<T, 2>(v, lanes);
+    add_shifted<T, 4>(v, lanes);
+    if constexpr (w > 8) add_shifted<T, 8>(v, lanes);
+    v += total;
+    total = v[w - 1];
+    if (backwards) reverse_lanes<T>(v, lanes);
+    std::memcpy(out + at, &v, sizeof(V));
   }
-  State total = s[0];
-  for (int64_t c = 1; c < kChains; ++c) {
-    auto* y = out + c * length * way;
-    for (int64_t i = 0; i < length; ++i) y[i * way] = Op::combine(total, y[i * way]);
-    total = Op::combine(total, s[c]);
-  }
-  for (int64_t i = kChains * length; i < n; ++i) {
-    total = Op::step(total, in[i * way], 0);
-    out[i * way] = Op::value(total);
+  for (int64_t i = whole; i < n; ++i) {
+    int64_t at = backwards ? n - 1 - i : i;
+    total = total + in[at];
+    out[at] = total;
   }
   return total;
 }
 
-// Only for dtypes that are their own state: out serves as the memory of partial results.
-template <class Op>
-void scan_long_row(const typename Op::In* in, typename Op::Out* out, int64_t n, int64_t way) {
-  using State = typename Op::State;
+template <class T>
+MX_CLONES void add_to_all(T* x, int64_t n, T y) {
+  for (int64_t i = 0; i < n; ++i) x[i] += y;
+}
+
+// Inclusive running sum of n elements; `in` and `out` point at the lowest address.
+template <class T>
+void sum_long_row(const T* in, T* out, int64_t n, bool backwards) {
   int64_t n_blocks = (n + kBlock - 1) / kBlock;
-  std::vector<State> totals(static_cast<size_t>(n_blocks));
+  if (n_blocks <= 1) {
+    sum_block(in, out, n, backwards);
+    return;
+  }
+  // Block b in the order of the scan.
+  auto first = [&](int64_t b) { return backwards ? std::max<int64_t>(0, n - (b + 1) * kBlock) : b * kBlock; };
+  auto length = [&](int64_t b) { return std::min(kBlock, n - b * kBlock); };
+  std::vector<T> totals(static_cast<size_t>(n_blocks));
   parallel_for(n_blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      int64_t at = b * kBlock;
-      totals[size_t(b)] = scan_block<Op>(in + at * way, out + at * way, std::min(kBlock, n - at), way);
-    }
+    for (int64_t b = begin; b < end; ++b) totals[size_t(b)] = sum_block(in + first(b), out + first(b), length(b), backwards);
   });
-  State before = Op::start();
-  for (State& t : totals) before = Op::combine(std::exchange(t, before), before);
+  T before = 0;
+  for (T& t : totals) before += std::exchange(t, before);
   parallel_for(n_blocks - 1, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin + 1; b <= end; ++b) {
-      int64_t at = b * kBlock, m = std::min(kBlock, n - at);
-      auto* y = out + at * way;
-      State t = totals[size_t(b)];
-      if (way > 0) {
-        for (int64_t i = 0; i < m; ++i) y[i] = Op::combine(t, y[i]);
-      } else {
-        for (int64_t i = 0; i < m; ++i) y[-i] = Op::combine(t, y[-i]);
-      }
-    }
+    for (int64_t b = begin + 1; b <= end; ++b) add_to_all(out + first(b), length(b), totals[size_t(b)]);
   });
 }
 
+// Whether Op is a sum of numbers that fill vectors: 4 and 8 byte ones, complex excepted.
 template <class Op>
-constexpr bool has_blocks = requires { &Op::combine; } && std::is_same_v<typename Op::In, decltype(Op::start())> &&
-                            !std::is_same_v<typename Op::In, bool>;
+constexpr bool has_blocks = false;
+template <class T>
+constexpr bool has_blocks<Sum<T>> = std::is_arithmetic_v<T> && sizeof(T) >= 4;
+
 // Signed integers share the code of unsigned ones: the bits are the same.
 template <class T>
 using Bits = std::conditional_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, Wide<T>, T>;
@@ -326,15 +348,10 @@ void run_scan(const Task& task) {
     if constexpr (has_blocks<Op>) {
       if (a.n >= 64) {
         // An exclusive scan is an inclusive one moved by one element.
+        int64_t moved = p.inclusive ? 0 : 1, from = p.reverse ? moved : 0, to = p.reverse ? 0 : moved;
         auto row = [&](int64_t r) {
-          const auto* from = in + r * a.n + last;
-          auto* to = out + r * a.n + last;
-          if (p.inclusive) {
-            scan_long_row<Op>(from, to, a.n, way);
-          } else {
-            *to = Op::value(Op::start());
-            scan_long_row<Op>(from, to + way, a.n - 1, way);
-          }
+          if (moved) out[r * a.n + last] = Op::value(Op::start());
+          sum_long_row(in + r * a.n + from, out + r * a.n + to, a.n - moved, p.reverse);
         };
         if (a.outer == 1) return row(0);
         parallel_for(a.outer, std::max<int64_t>(1, kBlock / a.n), [&](int64_t begin, int64_t end) {
@@ -422,15 +439,17 @@ void linear_recurrence_kernel(const Task& task) {
   int64_t pieces = (s.inner + kLanes - 1) / kLanes;
   int64_t work = s.n * std::min(kLanes, s.inner);
   dispatch(out.dtype(), [&](auto tag) {
-    using T = std::conditional_t<std::is_same_v<typename decltype(tag)::type, bool>, uint8_t, typename decltype(tag)::type>;
-    const T *pa = reinterpret_cast<const T*>(a.data), *pb = reinterpret_cast<const T*>(b.data);
-    T* py = out.data<T>();
-    parallel_for(s.outer * pieces, std::max<int64_t>(1, 8192 / std::max<int64_t>(work, 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        int64_t k = i % pieces * kLanes, at = i / pieces * s.n * s.inner + k;
-        recurrence_lanes(pa + at, pb + at, py + at, s.n, s.inner, std::min(kLanes, s.inner - k), p.reverse);
-      }
-    });
+    using T = typename decltype(tag)::type;
+    if constexpr (!std::is_same_v<T, bool>) {
+      const T *pa = reinterpret_cast<const T*>(a.data), *pb = reinterpret_cast<const T*>(b.data);
+      T* py = out.data<T>();
+      parallel_for(s.outer * pieces, std::max<int64_t>(1, 8192 / std::max<int64_t>(work, 1)), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          int64_t k = i % pieces * kLanes, at = i / pieces * s.n * s.inner + k;
+          recurrence_lanes(pa + at, pb + at, py + at, s.n, s.inner, std::min(kLanes, s.inner - k), p.reverse);
+        }
+      });
+    }
   });
 }
 

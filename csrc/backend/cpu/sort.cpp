@@ -5,7 +5,9 @@
 #include "backend/cpu/sort.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <utility>
 
 #include "backend/cpu/copy.h"
 #include "backend/cpu/pool.h"
@@ -81,6 +83,29 @@ void sort_elements(E* xs, int64_t n) {
   } else {
     radix_sort<8>(xs, spare.as<E>(), n);
   }
+}
+
+// Brings element kth to where sorting would put it, smaller ones before and larger ones after. Elements are divided by
+// the highest digit of their keys into those below, with and above the digit of the one that is looked for.
+template <class E>
+void select_element(E* xs, int64_t kth, int64_t n) {
+  using K = decltype(xs->key());
+  constexpr int bits = std::min(11, 8 * int(sizeof(K))), drop = 8 * int(sizeof(K)) - bits;
+  if (n < 512) return std::nth_element(xs, xs + kth, xs + n);
+  Scratch spare(sizeof(E) * size_t(n));
+  E* from = spare.as<E>();
+  std::copy(xs, xs + n, from);
+  std::array<int64_t, 1 << bits> counts{};
+  for (int64_t i = 0; i < n; ++i) ++counts[size_t(from[i].key() >> drop)];
+  size_t digit = 0;
+  int64_t below = 0;
+  for (; below + counts[digit] <= kth; ++digit) below += counts[digit];
+  std::array<int64_t, 3> to{0, below, below + counts[digit]};
+  for (int64_t i = 0; i < n; ++i) {
+    size_t d = size_t(from[i].key() >> drop);
+    xs[to[size_t(d >= digit) + size_t(d > digit)]++] = from[i];
+  }
+  std::nth_element(xs + below, xs + kth, xs + below + counts[digit]);
 }
 
 // An array seen as rows along one axis: contiguous memory of n_rows x n, copied only if it does not lie so.
@@ -223,7 +248,7 @@ void argpartition_kernel(const Task& task) {
   if (task.in[0].size() == 0) return;
   const auto& p = task.params.get<PartitionParams>();
   arrange_places(task.in[0], task.out[0], p.axis, [&](auto* xs, int64_t n) {
-    if (p.kth < n) std::nth_element(xs, xs + p.kth, xs + n);
+    if (p.kth < n) select_element(xs, p.kth, n);
     if (p.sorted_tail) sort_elements(xs + p.kth, n - p.kth);
   });
 }
