@@ -58,6 +58,11 @@ array angle_slope(const array& p, const array& q) {
   array scale = where(origin, one, size), u = p / scale, v = q / scale;
   return u / (where(origin, one, square(u) + square(v)) * scale);
 }
+// a / hypotenuse, and 0 at (0, 0).
+array leg_slope(const array& a, const array& hypotenuse) {
+  array zero = filled_like(0, a);
+  return a / where(equal(hypotenuse, zero), filled_like(1, a), hypotenuse);
+}
 // e^a / (e^a + e^b), and one half for equal infinities.
 array share_exp(const array& a, const array& b) {
   array d = a - b;

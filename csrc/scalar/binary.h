@@ -99,6 +99,17 @@ template <class R> MX_FN Complex<R> logaddexp(Complex<R> a, Complex<R> b, Comple
   return complex_cast<R>(complex_detail::logaddexp(widen(a), widen(b)));
 }
 
+/// Scaled by the larger one, so that the squares neither overflow nor vanish; infinite if either is. 2 ulp.
+template <class T> MX_FN T hypot(T a, T b) {
+  a = m::fabs(a);
+  b = m::fabs(b);
+  T large = a > b ? a : b, small = a > b ? b : a;
+  if (a == infinity<T>() || b == infinity<T>()) return infinity<T>();
+  if (large == T(0)) return large + small;  // 0, or NaN
+  T ratio = small / large;
+  return large * m::sqrt(T(1) + ratio * ratio);
+}
+
 template <class T> MX_FN T maximum(T a, T b, Integer) { return a > b ? a : b; }
 template <class T> MX_FN T maximum(T a, T b, Real) { return a > b || a != a ? a : b; }
 template <class T> MX_FN T maximum(T a, T b, ComplexNumber) { return a > b || has_nan(a) ? a : b; }
@@ -119,6 +130,7 @@ template <class T> MX_FN T floor_divide(T a, T b) { return binary_detail::floor_
 template <class T> MX_FN T remainder(T a, T b) { return binary_detail::remainder(a, b, category<T>()); }
 template <class T> MX_FN T power(T a, T b) { return binary_detail::power(a, b, category<T>()); }
 template <class T> MX_FN T arctan2(T a, T b) { return m::atan2(a, b); }
+template <class T> MX_FN T hypot(T a, T b) { return binary_detail::hypot(a, b); }
 template <class T> MX_FN T logaddexp(T a, T b) { return binary_detail::logaddexp(a, b, category<T>()); }
 template <class T> MX_FN T maximum(T a, T b) { return binary_detail::maximum(a, b, category<T>()); }
 template <class T> MX_FN T minimum(T a, T b) { return binary_detail::minimum(a, b, category<T>()); }

@@ -17,7 +17,7 @@ using Binary = array (*)(const array&, const array&);
 
 // MLX takes these with keywords too, or without the `/`.
 constexpr std::string_view kByKeyword[] = {"conjugate", "isnan", "isinf", "isfinite", "bitwise_invert"};
-constexpr std::string_view kPositional[] = {"arctan2", "logaddexp", "maximum", "minimum", "power", "logical_and", "logical_or", "logical_xor"};
+constexpr std::string_view kPositional[] = {"arctan2", "hypot", "logaddexp", "maximum", "minimum", "power", "logical_and", "logical_or", "logical_xor"};
 
 // Rows that serve other functions (round, derivatives) and have no name in Python.
 constexpr std::string_view kInternal[] = {"rint", "strong_zero_multiply"};

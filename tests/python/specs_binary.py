@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import ALL, BOOL, COMPLEX, FLOAT, FLOATS, INTS, IS_BOOL, REAL, SAME, SIGNED, UNSIGNED, C, Spec, a, at, row
+from specs import ALL, BOOL, COMPLEX, FLOAT, FLOATS, INTS, IS_BOOL, REAL, SAME, C, Spec, a, at, row
 from specs_elementwise import quiet
 
 INEXACT = FLOATS + COMPLEX
@@ -21,10 +21,16 @@ def shapes(left=(None, None), right=(None, None)):
             C(a(1, 2, 1, **x), a(2, 1, 2, **y))]
 
 
+def large(left=(None, None), right=(None, None)):
+    x = dict(lo=left[0], hi=left[1])
+    y = dict(lo=right[0], hi=right[1])
+    return [C(a(10007, **x), a(10007, **y)), C(a(90, 1, **x), a(1, 101, **y)), C(a(5000, **x), a(**y)), C(a(70, 130, **x), a(130, **y))]
+
+
 def binary(name, ref, *, f=None, left=(None, None), right=(None, None), edges=True, kinks=(), **kw):
     kw.setdefault("dtypes", INEXACT + INTS)
     kw.setdefault("order", 3)
-    return Spec(name, f or getattr(mx, name), quiet(ref), shapes(left, right),
+    return Spec(name, f or getattr(mx, name), quiet(ref), shapes(left, right), big=large(left, right),
                 edges=[C(at(PAIRS[0]), at(PAIRS[1]))] if edges else [], kinks=list(kinks), **kw)
 
 
@@ -49,8 +55,9 @@ ARITHMETIC = [
     binary("power_int", np.power, f=mx.power, dtypes=INTS, ints=(0, 4), order=0, edges=False, ulp=0),
     binary("maximum", np.maximum, dtypes=REAL + BOOL, kinks=[TIES], order=2, ulp=0),
     binary("minimum", np.minimum, dtypes=REAL + BOOL, kinks=[TIES], order=2, ulp=0),
-    binary("logaddexp", xlogaddexp, dtypes=INEXACT + ("int32",), out=FLOAT, ulp=8,
+    binary("logaddexp", xlogaddexp, dtypes=INEXACT + ("int32",), out=FLOAT, ulp=8, sums=True,
            kinks=[C(at([0.0, -np.inf, 1.0, -np.inf]), at([0.0, -np.inf, -np.inf, 2.0]))]),
+    binary("hypot", np.hypot, dtypes=FLOATS + ("int32",), out=FLOAT, left=(0.2, 2), right=(-2, 2), ulp=4),
     binary("arctan2", np.arctan2, dtypes=FLOATS + ("int32",), out=FLOAT, left=(0.2, 2), right=(-2, 2),
            kinks=[C(at([0.0, 1.0, 0.0, 0.0]), at([0.0, 0.0, 1.0, -1.0]))]),
 ]
@@ -73,6 +80,7 @@ BITS = [
 ]
 # A shift by the width of the type or more has no meaning in C; left[0:6], right[0:6] stays below every width.
 BITS[-1].cases = shapes(right=(0, 6))
+BITS[-1].big = large(right=(0, 6))
 
 OPERATORS = [
     binary("op_add", np.add, f=lambda x, y: x + y, edges=False),
