@@ -32,20 +32,26 @@ class FreeListed {
   struct Block {
     Block* next;
   };
+  // Trivial, so that it can be used until the thread is gone: other destructors may free blocks after Cleaner's.
   struct List {
     Block* head = nullptr;
     size_t n_blocks = 0;
-    ~List() {
-      n_blocks = kMost;  // what is freed from here on goes back at once
-      while (head) {
-        Block* block = head;
-        head = block->next;
+  };
+  struct Cleaner {
+    List& list;
+    ~Cleaner() {
+      list.n_blocks = kMost;  // what is freed from here on goes back at once
+      while (list.head) {
+        Block* block = list.head;
+        list.head = block->next;
         ::operator delete(block);
       }
     }
   };
   static List& mine() {
     static thread_local List list;
+    static thread_local Cleaner cleaner{list};
+    (void)cleaner;
     return list;
   }
 };

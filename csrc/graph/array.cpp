@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <limits>
 #include <mutex>
 
 #include "graph/primitive.h"
@@ -63,8 +64,15 @@ CallRecord* new_record(const Primitive& primitive, Params params, SmallVector<ar
   return new CallRecord(primitive, std::move(params), std::move(inputs), n_out, next_serial());
 }
 
+// Found once for a call: of a call with as many outputs as inputs, each asking all inputs would be quadratic.
+uint64_t newest_mark(const CallRecord& record) {
+  uint64_t mark = 0;
+  for (const array& in : record.inputs) mark = std::max(mark, in.node()->newest_mark);
+  return mark;
+}
+
 // A node for output k; takes over one reference to the record.
-Node* new_output(CallRecord* record, uint32_t k, Type type) {
+Node* new_output(CallRecord* record, uint32_t k, Type type, uint64_t mark) {
   Node* node;
   try {
     node = new Node(std::move(type));
@@ -74,7 +82,7 @@ Node* new_output(CallRecord* record, uint32_t k, Type type) {
   }
   node->call = record;
   node->index = k;
-  for (const array& in : record->inputs) node->newest_mark = std::max(node->newest_mark, in.node()->newest_mark);
+  node->newest_mark = mark;
   record->outputs[k] = node;
   return node;
 }
@@ -90,7 +98,13 @@ int next_primitive_id() {
 
 // ---- nodes
 
-Node::Node(Type type) : dtype(type.dtype), shape(std::move(type.shape)), size(n_elems(shape)) {}
+Node::Node(Type type) : dtype(type.dtype), shape(std::move(type.shape)), size(n_elems(shape)) {
+  // Wherever bytes are counted they fit, and so do offsets. (No element is larger than 8 bytes; a division by the
+  // exact size would cost more than the rest of a node.)
+  if (size > std::numeric_limits<int64_t>::max() / 8) {
+    throw OverflowError(cat("[array] shape ", shape, " of ", dtype, " is too large: at most 2**60 - 1 elements."));
+  }
+}
 
 Node::~Node() {
   if (!call) return;
@@ -121,19 +135,21 @@ array CallRecord::output(uint32_t k) {
   Types types = primitive->infer(params, Call(*this));
   refs.fetch_add(1, std::memory_order_relaxed);
   std::lock_guard lock(siblings_lock);
-  return array::adopt(new_output(this, k, types[k]));
+  return array::adopt(new_output(this, k, types[k], newest_mark(*this)));
 }
 
 array make_node(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, Type type) {
-  return array::adopt(new_output(new_record(primitive, std::move(params), std::move(inputs), 1), 0, std::move(type)));
+  CallRecord* record = new_record(primitive, std::move(params), std::move(inputs), 1);
+  return array::adopt(new_output(record, 0, std::move(type), newest_mark(*record)));
 }
 
 Arrays make_nodes(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, const Types& types) {
   CallRecord* record = new_record(primitive, std::move(params), std::move(inputs), static_cast<uint32_t>(types.size()));
   Arrays outs;
+  uint64_t mark = newest_mark(*record);
   for (uint32_t k = 0; k < types.size(); ++k) {
     if (k) record->refs.fetch_add(1, std::memory_order_relaxed);
-    outs.push_back(array::adopt(new_output(record, k, types[k])));
+    outs.push_back(array::adopt(new_output(record, k, types[k], mark)));
   }
   if (types.empty()) release(record);
   return outs;

@@ -49,7 +49,8 @@ Labels parse_term(std::string_view all, std::string_view term, int n_ellipsis) {
     } else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
       labels.push_back(c);
     } else {
-      refuse(all, cat("an index must be a letter, not '", c, "'"));
+      bool ascii = static_cast<unsigned char>(c) < 128;  // half of another character would not be text
+      refuse(all, cat("an index must be a letter from a to z or A to Z", ascii ? cat(", not '", c, "'") : std::string()));
     }
   }
   return labels;

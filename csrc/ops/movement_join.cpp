@@ -107,8 +107,15 @@ array stack(const Arrays& arrays, int axis) {
   return concatenate(parts, at);
 }
 
+// A list of very many arrays would fill the memory before anyone could say so.
+static void check_parts(int64_t n, const char* op) {
+  constexpr int64_t kMost = int64_t(1) << 24;
+  if (n > kMost) throw ValueError(cat("[", op, "] the result would be ", n, " arrays; need at most ", kMost, "."));
+}
+
 Arrays unstack(const array& a, int axis) {
   int at = normalize_axis(axis, a.ndim(), "unstack");
+  check_parts(a.shape(at), "unstack");
   Arrays out;
   for (int64_t i = 0; i < a.shape(at); ++i) out.push_back(squeeze(slice_along(a, at, i, i + 1), at));
   return out;
@@ -121,6 +128,7 @@ Arrays split(const array& a, int64_t n_sections, int axis) {
     throw ValueError(cat("[split] axis ", axis, " of size ", a.shape(at), " does not divide into ", n_sections,
                          " equal sections (a has shape ", a.shape(), "). Give the indices to split at instead."));
   }
+  check_parts(n_sections, "split");
   int64_t size = a.shape(at) / n_sections;
   Arrays out;
   for (int64_t i = 0; i < n_sections; ++i) out.push_back(slice_along(a, at, i * size, (i + 1) * size));
@@ -267,6 +275,9 @@ array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high,
   if (total == a.shape()) return a;
   if (mode == PadMode::constant) {
     array fill = value.defined() ? astype(value, a.dtype()) : array(0, a.dtype());
+    if (broadcast_shapes(fill.shape(), total, "pad") != total) {
+      throw ValueError(cat("[pad] constant_values of shape ", fill.shape(), " do not broadcast to the result, ", total, "."));
+    }
     return slice_update(full(total, fill), a, starts, stops);
   }
   array out = a;

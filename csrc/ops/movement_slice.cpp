@@ -371,12 +371,24 @@ array diag(const array& a, int64_t k) {
   return on_diagonal(a, n, n, k);
 }
 
-array trace(const array& a, int64_t offset, int axis1, int axis2) {
+namespace {
+
+void check_trace(const array& a, int axis1, int axis2) {
   if (a.ndim() < 2) throw ValueError(cat("[trace] a has shape ", a.shape(), "; need at least two dimensions."));
+  int first = normalize_axis(axis1, a.ndim(), "trace");
+  if (first == normalize_axis(axis2, a.ndim(), "trace")) {
+    throw ValueError(cat("[trace] axis1 and axis2 are both axis ", first, "; need two different axes."));
+  }
+}
+
+}  // namespace
+
+array trace(const array& a, int64_t offset, int axis1, int axis2) {
+  check_trace(a, axis1, axis2);
   return sum(diagonal(a, offset, axis1, axis2), -1);
 }
 array trace(const array& a, int64_t offset, int axis1, int axis2, Dtype dtype) {
-  if (a.ndim() < 2) throw ValueError(cat("[trace] a has shape ", a.shape(), "; need at least two dimensions."));
+  check_trace(a, axis1, axis2);
   return astype(sum(astype(diagonal(a, offset, axis1, axis2), dtype), -1), dtype);
 }
 

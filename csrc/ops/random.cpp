@@ -12,11 +12,13 @@
 #include <random>
 
 #include "ops/cast.h"
+#include "ops/composite.h"
 #include "ops/index.h"
 #include "ops/movement.h"
 #include "ops/operators.h"
 #include "ops/random_params.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 #include "ops/sort.h"
 
 namespace mx {
@@ -205,6 +207,8 @@ array randint(const array& low, const array& high, const Shape& shape, Dtype dty
   if (!is_integer(dtype) && !is_bool(dtype)) {
     throw DtypeError(cat("[random.randint] dtype is ", dtype, "; need an integer dtype or bool."));
   }
+  check_shape(shape, "random.randint");
+  check_fits(low.shape(), high.shape(), shape, "random.randint");
   array last = astype(high - 1, dtype), first = astype(low, dtype);
   array u = uniform(low, high, shape, Dtype::float32, key_or_next(key, "random.randint"));
   return maximum(minimum(astype(floor(u), dtype), last), first);
@@ -250,16 +254,34 @@ array laplace(const Shape& shape, Dtype dtype, const array& loc, const array& sc
 
 array laplace(const Shape& shape, Dtype dtype, const array& key) { return laplace(shape, dtype, {}, {}, key); }
 
-// The largest of logits with Gumbel noise is a draw: Gumbel, Statistical theory of extreme values (1954).
+namespace {
+
+// Draws from one distribution share its cumulative sum: one uniform number for each, not one for each category.
+bool share_distribution(const array& logits, int at, const Shape& drawn) {
+  return logits.size() > 0 && logits.size() == logits.shape(at) && !drawn.empty();
+}
+
+array from_cumulative(const array& logits, const Shape& drawn, const array& key) {
+  array upto = cumsum(softmax(reshape(astype(logits, Dtype::float32), {logits.size()}), {0}), 0);
+  array hit = searchsorted(upto, unit(drawn, Dtype::float32, key), true);
+  // The sum of all may round to less than 1.
+  return minimum(hit, array(static_cast<int64_t>(logits.size() - 1), hit.dtype()));
+}
+
+}  // namespace
+
+// Otherwise: the largest of logits with Gumbel noise is a draw. Gumbel, Statistical theory of extreme values (1954).
 
 array categorical(const array& logits, int axis, const Shape& shape, const array& key) {
   int at = normalize_axis(axis, logits.ndim(), "random.categorical");
   check_shape(shape, "random.categorical");
   Shape others = without_axis(logits.shape(), at);
   check_fits(others, {}, shape, "random.categorical");
+  array k = key_or_next(key, "random.categorical");
+  if (share_distribution(logits, at, shape)) return from_cumulative(logits, shape, k);
   int lead = static_cast<int>(shape.size() - others.size());
   Shape noise = with_axis(shape, logits.shape(at), lead + at);
-  return argmax(logits + gumbel(noise, Dtype::float32, key_or_next(key, "random.categorical")), lead + at);
+  return argmax(logits + gumbel(noise, Dtype::float32, k), lead + at);
 }
 
 array categorical_num_samples(const array& logits, int axis, int64_t num_samples, const array& key) {
@@ -267,7 +289,10 @@ array categorical_num_samples(const array& logits, int axis, int64_t num_samples
   Shape noise(logits.shape());
   noise.push_back(num_samples);
   check_shape(noise, "random.categorical");
-  return argmax(expand_dims(logits, -1) + gumbel(noise, Dtype::float32, key_or_next(key, "random.categorical")), at);
+  array k = key_or_next(key, "random.categorical");
+  Shape drawn = without_axis(noise, at);
+  if (share_distribution(logits, at, drawn)) return from_cumulative(logits, drawn, k);
+  return argmax(expand_dims(logits, -1) + gumbel(noise, Dtype::float32, k), at);
 }
 
 array categorical(const array& logits, int axis, const array& key) {

@@ -105,9 +105,19 @@ std::shared_ptr<const CustomRules> batched_rules(std::shared_ptr<const CustomRul
   if (one->jvp) {
     rules->jvp = [one](const Arrays& args, const Arrays& ts) {
       size_t n = args.size();
-      Function example = [&](const Arrays& xs) { return one->jvp({xs.begin(), xs.begin() + n}, {xs.begin() + n, xs.end()}); };
+      std::vector<bool> moves;  // the others stay undefined: a zero
+      Function example = [&](const Arrays& xs) {
+        Arrays some;
+        for (array& t : one->jvp({xs.begin(), xs.begin() + n}, {xs.begin() + n, xs.end()})) {
+          moves.push_back(t.defined());
+          if (moves.back()) some.push_back(std::move(t));
+        }
+        return some;
+      };
       Arrays all = joined(args, ts);
-      return vmap(example, all, front(all.size()), front);
+      Arrays some = vmap(example, all, front(all.size()), front), out;
+      for (size_t k = 0, j = 0; k < moves.size(); ++k) out.push_back(moves[k] ? some[j++] : array());
+      return out;
     };
   }
   return rules;

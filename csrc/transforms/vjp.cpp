@@ -21,7 +21,7 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
     sum = sum.defined() ? add(sum, ct) : ct;
   };
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (cotangents[i].defined() && is_inexact(outputs[i].dtype())) arrive(outputs[i], cotangents[i]);
+    if (cotangents[i].defined() && outputs[i].defined() && is_inexact(outputs[i].dtype())) arrive(outputs[i], cotangents[i]);
   }
   PointerMap<bool> is_source;
   for (const array& s : sources) is_source[s.node()] = true;

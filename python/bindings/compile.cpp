@@ -136,7 +136,7 @@ class StateLock {
  public:
   StateLock(std::recursive_mutex& mutex, bool needed) : mutex_(needed ? &mutex : nullptr) {
     if (!mutex_ || mutex_->try_lock()) return;
-    py::gil_scoped_release unlocked;
+    WithoutGil unlocked;
     mutex_->lock();
   }
   ~StateLock() {
@@ -226,7 +226,9 @@ void CompileCache::insert(size_t hash, std::shared_ptr<const Trace> t) {
 
 std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs, PyObject* outputs, TraceKey key) {
   ++n_traces;
-  reason = entries_.empty() ? "the first call" : key.difference(entries_.front()->key, fun);
+  // Comparing and describing may run Python code and so change the cache.
+  std::shared_ptr<const Trace> newest = entries_.empty() ? nullptr : entries_.front();
+  reason = newest ? key.difference(newest->key, fun) : "the first call";
   Trace t{std::move(key), nullptr, {}, {}};
   size_t n = t.key.arguments.position.size();
   Snapshot before;

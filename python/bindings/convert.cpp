@@ -300,7 +300,7 @@ array to_array_beside(PyObject* o, const array& beside, What what) {
   }
   // An array from elsewhere adapts its width, but not its kind: float16 + NumPy float64 stays float16, int32 + float64
   // does not lose the fraction.
-  array a = to_array(o);
+  array a = to_array(o, what);
   auto kind = [](Dtype d) { return is_complex(d) ? 3 : is_floating(d) ? 2 : is_integer(d) ? 1 : 0; };
   return kind(a.dtype()) <= kind(t) && !is_bool(t) ? astype(a, t) : a;
 }
@@ -315,9 +315,17 @@ Arrays to_arrays(PyObject* o, What what) {
   // By index: converting runs Python code, which may change the list.
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
     auto item = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i));
-    out.push_back(to_array(item.ptr()));
+    out.push_back(to_array(item.ptr(), what));
   }
   return out;
+}
+
+array to_array(PyObject* o, What what) {
+  try {
+    return to_array(o);
+  } catch (const py::type_error& e) {
+    throw py::type_error(cat(what, ": ", e.what()));
+  }
 }
 
 // ---- other arguments
@@ -391,7 +399,10 @@ Dtype to_dtype(PyObject* o, What what) {
 Shape to_shape(PyObject* o, What what) {
   Shape out;
   if (PyList_Check(o) || PyTuple_Check(o)) {
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(to_integer(PySequence_Fast_GET_ITEM(o, i), what));
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+      auto item = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i));  // its __index__ may change the list
+      out.push_back(to_integer(item.ptr(), what));
+    }
   } else if (is_array(o) && get_array(o).ndim() == 1) {
     for (const array& x : unstack(get_array(o), 0)) out.push_back(x.item<int64_t>());
   } else if (PyLong_Check(o) || (PyIndex_Check(o) && PyObject_Size(o) < 0)) {

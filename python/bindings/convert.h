@@ -44,6 +44,8 @@ inline bool is_python_number(PyObject* o) {
 /// An array from an array, a number, nested lists and tuples, NumPy arrays and scalars, and any object with
 /// `__mlx_array__`, `__dlpack__`, `__array__` or the buffer protocol; cast to `t` if given.
 array to_array(PyObject* o, std::optional<Dtype> t = std::nullopt);
+/// The same; the error for what is no array names the argument.
+array to_array(PyObject* o, What what);
 /// The same, but a Python number takes on the dtype of `beside` if that can hold its kind.
 array to_array_beside(PyObject* o, const array& beside, What what = "[array] value");
 /// A list or tuple of things that convert to arrays (or one array, along its first axis).

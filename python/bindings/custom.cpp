@@ -48,15 +48,17 @@ struct CustomCall {
       bool wrapped = sequence && PySequence_Fast_GET_SIZE(result.ptr()) == 1 && in.tree.nodes()[1].kind == TreeNode::leaf;
       return py::make_tuple(wrapped ? py::object(result[py::int_(0)]) : result);
     }
-    std::vector<bool> has_arrays(n, false);
-    for (size_t leaf : in.position) has_arrays[std::stoul(in.tree.path(leaf)[0].substr(1))] = true;
     py::list entries;
     if (sequence) {
       for (py::handle entry : result) entries.append(entry);
     } else {
       entries.append(result);
     }
-    while (entries.size() < n && !has_arrays[entries.size()]) entries.append(py::none());
+    if (entries.size() < n) {
+      // The last argument that holds an array must be there.
+      size_t last = in.position.empty() ? 0 : std::stoul(in.tree.path(in.position.back())[0].substr(1));
+      while (entries.size() > last && entries.size() < n) entries.append(py::none());
+    }
     return py::tuple(entries);
   }
 

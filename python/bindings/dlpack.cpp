@@ -108,8 +108,8 @@ py::object to_capsule(const array& a, bool copied) {
 py::object dlpack(const Args& args) {
   array a = args.arr(0);
   if (!args.is_none(3)) {
-    auto device = py::cast<py::tuple>(args.obj(3));
-    if (device.size() != 2 || py::cast<int>(device[0]) != 1) {
+    Shape device = to_shape(args.raw(3), args.what(3));
+    if (device.size() != 2 || device[0] != 1) {
       PyErr_SetString(PyExc_BufferError, "[__dlpack__] arrays are exported on the CPU only; need dl_device=(1, 0).");
       rethrow();
     }
@@ -117,7 +117,9 @@ py::object dlpack(const Args& args) {
   bool copy = !args.is_none(4) && args.flag(4);
   if (copy) a = mx::copy(a);
   a.eval();
-  bool versioned = !args.is_none(2) && py::cast<int>(py::cast<py::tuple>(args.obj(2))[0]) >= 1;
+  Shape version = args.is_none(2) ? Shape{0, 0} : to_shape(args.raw(2), args.what(2));
+  if (version.size() != 2) throw ValueError(cat(args.what(2), " is ", version, "; need a pair (major, minor)."));
+  bool versioned = version[0] >= 1;
   return versioned ? to_capsule<Versioned>(a, copy) : to_capsule<Unversioned>(a, copy);
 }
 
@@ -138,7 +140,9 @@ array from_capsule(PyObject* capsule, std::optional<Dtype> t, Copy copy) {
   Type type{from_dl(d.dtype), Shape(d.shape, d.shape + d.ndim)};
   Strides strides = d.strides ? Strides(d.strides, d.strides + d.ndim) : row_strides(type.shape);
   void* data = static_cast<std::byte*>(d.data) + d.byte_offset;
-  if (copy == Copy::always && imported_dtype(type.dtype, t) == type.dtype) {
+  bool aligned = reinterpret_cast<uintptr_t>(data) % size_of(type.dtype) == 0;
+  if (!aligned && copy == Copy::never) throw ValueError("[from_dlpack] the memory is not aligned: that needs a copy. Allow the copy.");
+  if (!aligned || (copy == Copy::always && imported_dtype(type.dtype, t) == type.dtype)) {
     Strides in_bytes;
     for (int64_t s : strides) in_bytes.push_back(s * static_cast<int64_t>(size_of(type.dtype)));
     return finish_import(copy_memory(data, type, in_bytes), t, copy);

@@ -53,6 +53,8 @@ int64_t index_of(PyObject* o) {
 
 Item slice_item(PyObject* o) {
   Py_ssize_t start, stop, step;
+  PyObject* given = reinterpret_cast<PySliceObject*>(o)->step;
+  if (PyLong_Check(given) && PyObject_Not(given) == 1) throw ValueError("[index] the step of a slice is 0; need a step that leads somewhere.");
   if (PySlice_Unpack(o, &start, &stop, &step) < 0) rethrow();
   return {.kind = Item::slice, .start = start, .stop = stop, .step = step};
 }
@@ -395,7 +397,7 @@ array get_item(const array& x, PyObject* key) {
 array update_item(const array& x, PyObject* key, PyObject* value, ScatterMode mode) {
   Items items = parse(key);
   // A number is made in x's dtype at once; anything else is converted first, then cast.
-  array v = is_python_number(value) ? to_array(value, x.dtype()) : astype(to_array(value), x.dtype());
+  array v = is_python_number(value) ? to_array(value, x.dtype()) : astype(to_array(value, What("[index] value")), x.dtype());
   array target = with_flag_axes(x, items);
   array result = update_selection(target, select(target.shape(), items), v, mode);
   return with_shape(result, x.shape());

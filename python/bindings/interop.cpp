@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "bindings/gil.h"
 #include "bindings/signature.h"
 #include "ops/cast.h"
 #include "ops/movement.h"
@@ -23,11 +24,7 @@ array adopt_memory(void* data, Type type, Strides strides, void (*release)(void*
   auto n_bytes = static_cast<size_t>(n_elems(type.shape)) * size_of(type.dtype);
   BufferRef buffer(new Buffer{data, n_bytes, false}, [release, owner](Buffer* b) {
     delete b;
-    // After the interpreter is gone its memory is gone too.
-    if (!Py_IsInitialized()) return;
-    PyGILState_STATE gil = PyGILState_Ensure();
-    release(owner);
-    PyGILState_Release(gil);
+    with_gil_or_never([&] { release(owner); });
   });
   return array::wrap(std::move(buffer), std::move(type), 0, std::move(strides));
 }
@@ -52,6 +49,10 @@ array copy_memory(const void* data, Type type, const Strides& byte_strides, bool
       from -= byte_strides[axis] * shape[axis];
       at[axis] = 0;
     }
+  }
+  if (type.dtype == Dtype::bool_) {
+    // NumPy takes any byte but 0 for true; here nothing but 1 is.
+    for (std::byte* p = out.bytes(); p != out.bytes() + out.n_bytes(); ++p) *p = static_cast<std::byte>(*p != std::byte{0});
   }
   if (swap) {
     size_t unit = type.dtype == Dtype::complex64 ? 4 : itemsize;
@@ -142,6 +143,7 @@ std::optional<array> from_buffer(PyObject* o, std::optional<Dtype> t, Copy copy)
   holder->held = true;
   Format format = parse_format(v);
   if (!format.dtype && !format.complex128) return std::nullopt;
+  if (format.dtype && static_cast<size_t>(v.itemsize) != size_of(*format.dtype)) return std::nullopt;
   Shape shape(v.shape, v.shape + v.ndim);
   Strides byte_strides(v.strides, v.strides + v.ndim);
   if (format.complex128) {
@@ -254,13 +256,14 @@ py::object numpy_array(const py::object& self, const py::object& dtype, const py
   py::module_ numpy = py::module_::import("numpy");
   auto view = py::reinterpret_steal<py::object>(checked(PyMemoryView_FromObject(self.ptr())));
   py::object out = numpy.attr("asarray")(view);
+  bool always = !copy.is_none() && to_flag(copy.ptr(), "[__array__] copy"), never = !copy.is_none() && !always;
   if (!dtype.is_none() && !py::object(out.attr("dtype")).equal(numpy.attr("dtype")(dtype))) {
-    if (!copy.is_none() && !py::cast<bool>(copy)) {
+    if (never) {
       throw ValueError(cat("[__array__] a conversion from ", from, " needs a copy, but copy=False was given."));
     }
     return out.attr("astype")(dtype);
   }
-  return !copy.is_none() && py::cast<bool>(copy) ? out.attr("copy")() : out;
+  return always ? out.attr("copy")() : out;
 }
 
 array as_array(const Args& a) {

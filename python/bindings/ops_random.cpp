@@ -28,6 +28,7 @@ array next_of_state() {
 
 /// A seed: an integer in [0, 2**64).
 uint64_t to_seed(PyObject* o, const char* op) {
+  if (!PyIndex_Check(o)) throw py::type_error(cat("[", op, "] seed is ", kind_of(o), "; need an int."));
   py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(o));
   if (!index) throw py::error_already_set();
   uint64_t value = PyLong_AsUnsignedLongLong(index.ptr());

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "bindings/bind.h"
+#include "bindings/gil.h"
 #include "bindings/tree.h"
 #include "runtime/backend.h"
 #include "runtime/eval.h"
@@ -90,11 +91,6 @@ Arrays arrays_of(const Args& a) {
     }
   }
   return out;
-}
-
-void* release_gil() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
-void take_gil(void* state) {
-  if (state) PyEval_RestoreThread(static_cast<PyThreadState*>(state));
 }
 
 size_t buffer_sizes(const Arrays& arrays) {
@@ -372,7 +368,7 @@ Stream to_stream(PyObject* o, What what) {
 
 void bind_runtime(py::module_& m) {
   register_backends();
-  set_blocking_hooks({release_gil, take_gil});
+  set_blocking_hooks({[]() -> void* { return release_gil(); }, [](void* state) { take_gil(static_cast<PyThreadState*>(state)); }});
   // Background work may hold Python objects: it ends before the interpreter does.
   py::module_::import("atexit").attr("register")(py::cpp_function([] { synchronize(current_stream()); }));
   bind_classes(m);

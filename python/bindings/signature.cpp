@@ -369,11 +369,7 @@ void bind_signature(py::module_&) {
 // ---- Args
 
 array Args::convert(int i) const {
-  try {
-    return to_array(values_[i]);
-  } catch (const py::type_error& e) {
-    throw py::type_error(cat(what(i), ": ", e.what()));
-  }
+  return to_array(values_[i], what(i));
 }
 
 std::optional<array> Args::opt_arr(int i) const {
@@ -405,7 +401,7 @@ Arrays Args::arrays(int i) const {
   if (i != signature_.rest) return to_arrays(values_[i], what(i));
   Arrays out;
   out.reserve(rest_.size());
-  for (PyObject* o : rest_) out.push_back(to_array(o));
+  for (PyObject* o : rest_) out.push_back(to_array(o, what(i)));
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "bindings/gil.h"
 #include "bindings/tree.h"
 #include "transforms/vmap.h"
 
@@ -31,16 +32,24 @@ py::object call_with(PyObject* fun, const MixedTree& arguments, std::span<const 
 /// `what` names the axes in errors. `from` is the node to begin with, and becomes the one after.
 BatchAxes spread_axes(const Tree& tree, PyObject* axes, const std::string& what, size_t* from = nullptr);
 
+/// True when Python's lock can no longer be had: what Python objects remain are left to the process's end.
+inline bool interpreter_is_ending() {
+#if PY_VERSION_HEX >= 0x030d0000
+  return !Py_IsInitialized() || Py_IsFinalizing();
+#else
+  return !Py_IsInitialized() || _Py_IsFinalizing();
+#endif
+}
+
 /// Shares a T that holds Python objects and may be released by any thread.
 template <class T>
 std::shared_ptr<T> share(T value) {
   return {new T(std::move(value)), [](T* p) {
-            if (!Py_IsInitialized()) return;
-            py::gil_scoped_acquire gil;
-            delete p;
+            with_gil_or_never([&] { delete p; });
           }};
 }
 
+void bind_vmap(py::module_& m);     ///< vmap (vmap.cpp).
 void bind_custom(py::module_& m);   ///< custom_function, checkpoint, depends (custom.cpp).
 void bind_compile(py::module_& m);  ///< compile (compile.cpp).
 

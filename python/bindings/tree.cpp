@@ -188,7 +188,7 @@ class Flattener {
 
   void visit(PyObject* o) {
     if (is_array(o)) return add_leaf(o);
-    if (is_leaf_ && py::cast<bool>(py::reinterpret_borrow<py::object>(is_leaf_)(py::handle(o)))) return add_leaf(o);
+    if (is_leaf_ && says_leaf(o)) return add_leaf(o);
     if (o == Py_None) {
       open(TreeNode::none);
     } else if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
@@ -218,6 +218,12 @@ class Flattener {
   }
 
  private:
+  bool says_leaf(PyObject* o) {
+    auto answer = py::reinterpret_steal<py::object>(checked(PyObject_CallOneArg(is_leaf_, o)));
+    int truth = PyObject_IsTrue(answer.ptr());
+    if (truth < 0) rethrow();
+    return truth != 0;
+  }
   void add_leaf(PyObject* o) {
     open(TreeNode::leaf);
     ++tree_.n_leaves_;

@@ -21,10 +21,24 @@ class DepthGuard {
  public:
   DepthGuard() {
     if (Py_EnterRecursiveCall(" while walking a tree of arrays")) rethrow();
+    // Python's limit may have been raised beyond what the C stack holds.
+    if (++depth > kMost) {
+      leave();
+      PyErr_SetString(PyExc_RecursionError, "[tree] containers are nested more than 2000 deep, or contain themselves.");
+      rethrow();
+    }
   }
-  ~DepthGuard() { Py_LeaveRecursiveCall(); }
+  ~DepthGuard() { leave(); }
   DepthGuard(const DepthGuard&) = delete;
   DepthGuard& operator=(const DepthGuard&) = delete;
+
+ private:
+  static constexpr int kMost = 2000;
+  static inline thread_local int depth = 0;
+  static void leave() {
+    --depth;
+    Py_LeaveRecursiveCall();
+  }
 };
 
 inline std::string joined(const std::vector<std::string>& path) {

@@ -31,6 +31,8 @@ def _check_callable(op, fun):
 
 def _differentiated(op, fun, argnums, argnames):
     _check_callable(op, fun)
+    if not isinstance(argnames, (str, list, tuple, set, frozenset, type(None))):
+        raise TypeError(f"[{op}] argnames must be a string or a list of strings: {type(argnames).__name__} came.")
     names = [argnames] if isinstance(argnames, str) else list(argnames or ())
     if argnums is None:
         argnums = () if names else (0,)

@@ -11,6 +11,12 @@ from ._core import TransformError, TreeDef
 __all__ = ["TreeDef", "register_tree_node", "tree_flatten", "tree_leaves", "tree_map", "tree_unflatten"]
 
 
+def _check_callables(op, is_leaf, fn=callable):
+    for name, f in (("fn", fn), ("is_leaf", is_leaf)):
+        if not callable(f) and not (name == "is_leaf" and f is None):
+            raise TypeError(f"[{op}] {name} must be callable: {type(f).__name__} came.")
+
+
 def tree_flatten(tree, is_leaf=None):
     """Take a tree apart.
 
@@ -27,6 +33,7 @@ def tree_flatten(tree, is_leaf=None):
         >>> leaves, structure
         ([1, 2], TreeDef({'b': None, 'w': [*, *]}))
     """
+    _check_callables("tree_flatten", is_leaf=is_leaf)
     return _core._tree_flatten(tree, is_leaf)
 
 
@@ -67,6 +74,7 @@ def tree_leaves(tree, is_leaf=None):
         >>> sum(mx.tree_leaves({"a": 1, "b": (2, 3)}))
         6
     """
+    _check_callables("tree_leaves", is_leaf=is_leaf)
     return _core._tree_flatten(tree, is_leaf)[0]
 
 
@@ -89,6 +97,7 @@ def tree_map(fn, tree, *rest, is_leaf=None):
         >>> mx.tree_map(lambda p, g: p - 0.1 * g, {"w": 1.0, "b": 2.0}, {"w": 10.0, "b": 0.0})
         {'w': 0.0, 'b': 2.0}
     """
+    _check_callables("tree_map", fn=fn, is_leaf=is_leaf)
     return _core._tree_map(fn, tree, is_leaf, *rest)
 
 

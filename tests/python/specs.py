@@ -212,6 +212,7 @@ class Spec:
     cases: list = field(default_factory=list)   # smooth points, also 0-dim and 0-size
     kinks: list = field(default_factory=list)   # ties, zeros, edges: both modes must agree and be finite
     edges: list = field(default_factory=list)   # NaN, infinities, huge: values only
+    big: list = field(default_factory=list)     # sizes at which kernels block, vectorize and share work: values only
     dtypes: tuple = FLOATS
     out: object = SAME                     # dtype of the output; a tuple for several outputs
     order: int = 2                         # derivatives checked by differences; 0: they are all zero

@@ -110,12 +110,13 @@ def one(i):
 
 
 ATS = [
-    at_row("add", "array", one, *ROWS, dtypes=INEXACT + INTS, sums=True, order=2),
+    at_row("add", "array", one, *ROWS, dtypes=INEXACT + INTS, sums=True, order=2,
+           big=[C(a(500, 40), a(3000, 40), ix(3000, n=500)), C(a(500), a(9000), ix(9000, n=500))]),
     at_row("subtract", "array", one, *ROWS, dtypes=INEXACT, sums=True),
     at_row("multiply", "array", one, *ROWS, dtypes=FLOATS, sums=True, order=3, ints=(0, 3), kinks=[
         C(at([0.0, 2.0, 3.0, 0.0]), at([0.0, 0.0, 2.0, 0.0]), at([0, 0, 1, 3], "int32"))]),
     at_row("divide", "array", one, *POSITIVE, ulp=8),
-    at_row("maximum", "array", one, *ROWS, kinks=TIES, dtypes=REAL, ulp=0),
+    at_row("maximum", "array", one, *ROWS, kinks=TIES, dtypes=REAL, ulp=0, big=[C(a(500), a(9000), ix(9000, n=500))]),
     at_row("minimum", "array", one, *ROWS, kinks=TIES, dtypes=REAL, ulp=0),
     at_row("add", "slice", lambda: (slice(1, 3), slice(None, None, 2)), C(a(4, 3), a(2, 2)), C(a(4, 3), a()), C(a(4, 3), a(2, 1)), dtypes=INEXACT),
     at_row("add", "int", lambda: 1, C(a(3, 2), a(2)), C(a(3), a())),

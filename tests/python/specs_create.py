@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import COMPLEX, FLOATS, INTS, REAL, SIGNED, C, a, at, fixed, row
+from specs import COMPLEX, FLOATS, INTS, REAL, SIGNED, C, a, fixed, row
 
 INEXACT = FLOATS + COMPLEX
 F32 = fixed("float32")

@@ -17,7 +17,7 @@ def unary(name, ref, *, edges=SPECIAL, kinks=None, f=None, complex=True, **kw):
     kw.setdefault("dtypes", FROM_ANY + (COMPLEX if complex else ()))
     kw.setdefault("out", FLOAT)
     kw.setdefault("order", 3)
-    return Spec(name, f or getattr(mx, name), ref, list(SHAPES), edges=[C(at(edges))] if edges else [],
+    return Spec(name, f or getattr(mx, name), ref, list(SHAPES), big=[C(a(10007)), C(a(67, 131))], edges=[C(at(edges))] if edges else [],
                 kinks=[C(at(kinks))] if kinks else [], **kw)
 
 
@@ -101,7 +101,8 @@ OTHER = [
         edges=[C(at([np.nan, 1.0, -2.0])), C(at([np.nan, np.inf, -np.inf, 2.0]), nan=3.0, posinf=1.0, neginf=-1.0)]),
     row("where", mx.where, np.where,
         C(mask(2, 3), a(2, 3), a(2, 3)), C(mask(2, 1), a(3), a()), C(mask(), a(2), a(2)), C(mask(0), a(0), a(1)),
-        C(at([[True, False]], "bool_"), a(2, 1), a(2, 2)), dtypes=ALL, ulp=0, order=2),
+        C(at([[True, False]], "bool_"), a(2, 1), a(2, 2)), dtypes=ALL, ulp=0, order=2,
+        big=[C(mask(10007), a(10007), a(10007)), C(mask(80, 1), a(1, 90), a())]),
     # The branch that is not taken has an infinite derivative at 0, and must not be heard of.
     row("where_safe", lambda x: mx.where(x > 0, mx.sqrt(x), 0.0), lambda x: np.where(x > 0, np.sqrt(np.abs(x)), 0.0),
         C(a(2, 3, lo=0.3)), kinks=[C(at([0.0, 1.0, -1.0, 4.0]))], order=3),
@@ -123,7 +124,7 @@ def astype(d):
     """A cast; to narrower floats it rounds, so differences say nothing, and from complex it is refused."""
     return row(f"astype_{d}", lambda x: x.astype(getattr(mx, d)), lambda x: x.astype(NUMPY_OF.get(d, d)), *SHAPES,
                dtypes=ALL if d in COMPLEX + BOOL else tuple(t for t in ALL if t not in COMPLEX), out=lambda _: d,
-               order=1 if d in INEXACT else 0, fd=False, tol=1e-9 if d == "float64" else 1e-2, ulp=1,
+               order=1 if d in INEXACT else 0, fd=False, big=[C(a(10007))], tol=1e-9 if d == "float64" else 1e-2, ulp=1,
                domain=(0, 5), ints=(0, 5))
 
 

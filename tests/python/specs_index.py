@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import ALL, COMPLEX, FLOATS, INTS, A, C, a, at, ix, row
+from specs import ALL, COMPLEX, FLOATS, A, C, a, ix, row
 
 INEXACT = FLOATS + COMPLEX
 
@@ -26,7 +26,8 @@ def u(*shape, n):
 SPECS = [
     reads("take", mx.take, C(a(5), ix(3, n=5)), C(a(3, 4), ix(2, n=12)), C(a(3, 4), ix(2, 2, n=3), axis=0), C(a(3, 4), ix(n=4), axis=1),
           C(a(2, 3, 2), ix(4, n=3, lo=-3), axis=-2), C(a(3, 2), ix(0, n=3), axis=0), C(a(3), u(2, n=3), axis=0),
-          C(a(0, 3), ix(2, n=3), axis=1), ref=take),
+          C(a(0, 3), ix(2, n=3), axis=1), ref=take,
+          big=[C(a(500, 40), ix(3000, n=500), axis=0), C(a(40, 500), ix(3000, n=500), axis=1), C(a(9000), ix(70, 80, n=9000))]),
     reads("take_int", lambda x, i, axis: mx.take(x, i, axis=axis), C(a(3, 2), i=1, axis=0), C(a(3, 2), i=-1, axis=1), ref=take),
     reads("take_along_axis", mx.take_along_axis, C(a(3, 4), ix(2, 4, n=3), axis=0), C(a(3, 4), ix(3, 2, n=4), axis=1),
           C(a(2, 3, 2), ix(2, 5, 2, n=3, lo=-3), axis=-2), C(a(5), ix(3, n=5), axis=0), C(a(2, 3), ix(2, 0, n=3), axis=1),
@@ -35,7 +36,7 @@ SPECS = [
     reads("take_along_axis_flat", lambda x, i: mx.take_along_axis(x, i, axis=None), C(a(2, 3), ix(4, n=6)),
           ref=lambda x, i: np.take_along_axis(x, i, axis=None)),
     reads("get_array", lambda x, i: x[i], C(a(4, 2), ix(3, n=4)), C(a(3), ix(2, 2, n=3, lo=-3)), C(a(3, 2), ix(n=3)), C(a(3), ix(0, n=3))),
-    reads("get_two_arrays", lambda x, i, j: x[i, j], C(a(3, 4), ix(2, n=3), ix(2, n=4)), C(a(3, 4, 2), ix(2, 1, n=3), ix(3, n=4)),
+    reads("get_two_arrays", lambda x, i, j: x[i, j], C(a(3, 4), ix(n=3), ix(n=4)), C(a(3, 4), ix(2, n=3), ix(2, n=4)), C(a(3, 4, 2), ix(2, 1, n=3), ix(3, n=4)),
           C(a(3, 4), ix(n=3), ix(2, n=4, lo=-4))),
     reads("get_array_slice", lambda x, i: x[1:, i], C(a(3, 4), ix(2, n=4)), C(a(3, 4, 2), ix(2, 2, n=4))),
     reads("get_slice_array_int", lambda x, i: x[::-1, i, 1], C(a(3, 4, 2), ix(2, n=4))),

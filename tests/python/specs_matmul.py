@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import ALL, COMPLEX, FLOATS, INTS, C, a, row
+from specs import COMPLEX, FLOATS, INTS, C, a, row
 
 INEXACT = FLOATS + COMPLEX
 
@@ -22,6 +22,8 @@ def einsum(subscripts, *cases):
 MATMUL = [C(a(3, 4), a(4, 2)), C(a(4), a(4)), C(a(4), a(4, 2)), C(a(3, 4), a(4)), C(a(2, 3, 2), a(2, 2, 4)),
           C(a(2, 1, 3, 2), a(3, 2, 2)), C(a(2, 2, 3), a(3, 2)), C(a(2, 3), a(2, 3, 2)), C(a(3), a(2, 3, 2)), C(a(1, 1), a(1, 1)),
           C(a(0, 3), a(3, 2)), C(a(2, 0), a(0, 3)), C(a(0, 2, 3), a(0, 3, 2)), C(a(0), a(0))]
+BIG = [C(a(130, 257), a(257, 65)), C(a(1000), a(1000)), C(a(5, 33, 70), a(70, 41)), C(a(300), a(300, 400)), C(a(400, 300), a(300)),
+       C(a(7, 40, 50), a(7, 50, 30)), C(a(1, 600), a(600, 1)), C(a(600, 1), a(1, 600)), C(a(17, 2), a(2, 500))]
 SCALED = dict(alpha=2.0, beta=-0.5)
 
 
@@ -30,12 +32,13 @@ def addmm(c, x, y, alpha=1.0, beta=1.0):
 
 
 SPECS = [
-    product("matmul", mx.matmul, np.matmul, *MATMUL, order=3),
+    product("matmul", mx.matmul, np.matmul, *MATMUL, order=3, big=BIG),
     product("matmul_operator", lambda x, y: x @ y, np.matmul, C(a(2, 3), a(3, 2)), C(a(3), a(3))),
-    product("matmul_transposed", lambda x, y: x.T @ y.T, lambda x, y: x.T @ y.T, C(a(3, 2), a(4, 3))),
+    product("matmul_transposed", lambda x, y: x.T @ y.T, lambda x, y: x.T @ y.T, C(a(3, 2), a(4, 3)), big=[C(a(100, 70), a(90, 100))]),
     product("addmm", mx.addmm, addmm, C(a(3, 2), a(3, 4), a(4, 2)), C(a(3, 2), a(3, 4), a(4, 2), **SCALED),
             C(a(2), a(3, 4), a(4, 2), **SCALED), C(a(), a(3, 2), a(2, 2), alpha=0.0), C(a(2, 3, 2), a(2, 3, 2), a(2, 2, 2), **SCALED),
-            C(a(2, 2), a(3, 2, 2), a(2, 2), beta=2.0), C(a(2), a(0, 2), a(2, 2)), C(a(2, 2), a(2, 0), a(0, 2), beta=3.0), order=3),
+            C(a(2, 2), a(3, 2, 2), a(2, 2), beta=2.0), C(a(2), a(0, 2), a(2, 2)), C(a(2, 2), a(2, 0), a(0, 2), beta=3.0), order=3,
+            big=[C(a(65), a(130, 257), a(257, 65), **SCALED), C(a(130, 65), a(130, 257), a(257, 65))]),
     product("inner", mx.inner, np.inner, C(a(3), a(3)), C(a(2, 3), a(4, 3)), C(a(2, 3), a(3)), C(a(2, 2, 3), a(2, 3)),
             C(a(0, 2), a(3, 2))),
     product("outer", mx.outer, np.outer, C(a(2), a(3)), C(a(2, 2), a(3)), C(a(), a(2)), C(a(0), a(2)), dtypes=INEXACT + INTS),

@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import ALL, BOOL, COMPLEX, FLOATS, INTS, C, a, at, row
+from specs import ALL, COMPLEX, FLOATS, INTS, C, a, at, row
 
 INEXACT = FLOATS + COMPLEX
 
@@ -50,7 +50,7 @@ AXES = [
           C(a(1), shape=()), C(a(0, 2), shape=(3, 0)), C(a(6), shape=(2, -1)), C(a(4), shape=(2, 2))),
     moves("reshape_method", lambda x: x.reshape(3, -1), lambda x: x.reshape(3, -1), C(a(2, 3)), dtypes=FLOATS),
     moves("transpose", mx.transpose, np.transpose, C(a(2, 3)), C(a(2, 3, 4), axes=(2, 0, 1)), C(a(2, 3, 2), axes=(0, -1, 1)),
-          C(a(3)), C(a()), C(a(0, 2))),
+          C(a(3)), C(a()), C(a(0, 2)), big=[C(a(130, 257)), C(a(17, 19, 23), axes=(2, 0, 1)), C(a(17, 19, 23), axes=(1, 0, 2))]),
     moves("permute_dims", mx.permute_dims, np.transpose, C(a(2, 3, 2), axes=(1, 2, 0)), dtypes=FLOATS),
     moves("T", lambda x: x.T, lambda x: x.T, C(a(2, 3)), C(a(2, 3, 2)), dtypes=FLOATS),
     moves("matrix_transpose", mx.matrix_transpose, lambda x: np.swapaxes(x, -1, -2), C(a(2, 3, 2)), C(a(2, 3)), dtypes=FLOATS),
@@ -82,7 +82,8 @@ AXES = [
 
 JOIN = [
     moves("concatenate", lambda *x, axis=0: mx.concatenate(list(x), axis=axis), lambda *x, axis=0: np.concatenate(x, axis),
-          C(a(2, 3), a(1, 3)), C(a(2, 2), a(2, 1), axis=1), C(a(2, 2), a(2, 1), a(2, 3), axis=-1), C(a(2), a(0)), C(a(3))),
+          C(a(2, 3), a(1, 3)), C(a(2, 2), a(2, 1), axis=1), C(a(2, 2), a(2, 1), a(2, 3), axis=-1), C(a(2), a(0)), C(a(3)),
+          big=[C(a(5000), a(7000)), C(a(70, 130), a(70, 33), axis=1)]),
     moves("concatenate_promotes", lambda x, y: mx.concatenate([x, y]), lambda x, y: np.concatenate([x, y]),
           C(a(2), a(3, dtype="int32")), dtypes=FLOATS),
     moves("stack", lambda *x, axis=0: mx.stack(list(x), axis=axis), lambda *x, axis=0: np.stack(x, axis),
@@ -91,19 +92,22 @@ JOIN = [
           C(a(2, 3), indices_or_sections=3, axis=-1), C(a(5), indices_or_sections=(2,))),
     moves("unstack", mx.unstack, lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)), C(a(2, 3)), C(a(2, 3), axis=-1), dtypes=INEXACT),
     moves("repeat", mx.repeat, np.repeat, C(a(2, 3), repeats=2), C(a(2, 3), repeats=2, axis=0), C(a(2, 3), repeats=3, axis=-1),
-          C(a(3), repeats=0), C(a(), repeats=2)),
+          C(a(3), repeats=0), C(a(), repeats=2),
+          big=[C(a(70, 130), repeats=3, axis=0), C(a(5000), repeats=3)]),
     moves("tile", lambda x, reps: mx.tile(x, reps), lambda x, reps: np.tile(x, reps), C(a(2, 3), reps=2),
           C(a(2), reps=(2, 3)), C(a(2, 1, 2), reps=(2, 1)), C(a(), reps=(2,)), C(a(2), reps=0)),
     moves("roll", lambda x, shift, axis=None: mx.roll(x, shift, axis), np.roll, C(a(2, 3), shift=1),
-          C(a(2, 3), shift=-1, axis=1), C(a(2, 3), shift=(1, 2), axis=(0, 1)), C(a(4), shift=7), C(a(0), shift=1)),
-    moves("flip", mx.flip, np.flip, C(a(2, 3)), C(a(2, 3), axis=0), C(a(2, 3, 2), axis=(0, -1)), C(a(0))),
+          C(a(2, 3), shift=-1, axis=1), C(a(2, 3), shift=(1, 2), axis=(0, 1)), C(a(4), shift=7), C(a(0), shift=1),
+          big=[C(a(70, 130), shift=(3, -5), axis=(0, 1))]),
+    moves("flip", mx.flip, np.flip, C(a(2, 3)), C(a(2, 3), axis=0), C(a(2, 3, 2), axis=(0, -1)), C(a(0)), big=[C(a(70, 130))]),
     moves("pad", lambda x, w: mx.pad(x, w), lambda x, w: np.pad(x, w), C(a(2, 3), w=1), C(a(2, 3), w=((1, 0), (0, 2))),
-          C(a(3), w=(1, 2)), C(a(0), w=1)),
+          C(a(3), w=(1, 2)), C(a(0), w=1), big=[C(a(70, 130), w=((5, 6), (7, 8)))]),
     moves("pad_value", lambda x, v, w: mx.pad(x, w, constant_values=v),
           lambda x, v, w: np.where(np.pad(np.ones(x.shape, bool), w), np.pad(x, w), v), C(a(2, 3), a(), w=((1, 0), (0, 2))),
           C(a(2), a(), w=1), dtypes=FLOATS),
-    moves("pad_edge", lambda x, w: mx.pad(x, w, mode="edge"), lambda x, w: np.pad(x, w, mode="edge"), C(a(2, 3), w=1),
-          C(a(3), w=(2, 1)), dtypes=INEXACT + INTS),
+    *(moves(f"pad_{mode}", lambda x, w, mode=mode: mx.pad(x, w, mode=mode), lambda x, w, mode=mode: np.pad(x, w, mode=mode),
+            C(a(2, 3), w=1), C(a(3), w=(2, 1)), C(a(3, 4), w=((0, 2), (3, 0))), dtypes=INEXACT + INTS)
+      for mode in ("edge", "reflect", "symmetric")),
     moves("diagonal", mx.diagonal, np.diagonal, C(a(3, 3)), C(a(2, 4), offset=1), C(a(3, 2), offset=-1),
           C(a(2, 3, 4), axis1=1, axis2=2), C(a(2, 3, 2), offset=1, axis1=-1, axis2=0)),
     moves("diff", mx.diff, np.diff, C(a(4)), C(a(3, 4), n=2), C(a(3, 2), axis=0), C(a(1)), dtypes=INEXACT + ("int32",)),
@@ -112,7 +116,7 @@ JOIN[-1].ulp = 4
 
 SLICE = [
     moves("slice_static", lambda x: x[1:3, ::2], lambda x: x[1:3, ::2], C(a(4, 3))),
-    moves("slice_reverse", lambda x: x[::-1, 3:0:-2], lambda x: x[::-1, 3:0:-2], C(a(2, 4))),
+    moves("slice_reverse", lambda x: x[::-1, 3:0:-2], lambda x: x[::-1, 3:0:-2], C(a(2, 4)), big=[C(a(5000, 4))]),
     moves("slice_empty", lambda x: x[2:1], lambda x: x[2:1], C(a(3, 2)), C(a(0, 2))),
     moves("slice_int", lambda x: x[1, ..., -1], lambda x: x[1, ..., -1], C(a(2, 3)), C(a(2, 2, 3))),
     moves("slice_newaxis", lambda x: x[None, :, None, 1], lambda x: x[None, :, None, 1], C(a(2, 3))),

@@ -4,7 +4,7 @@ batch, in a compiled function, in a recomputation. Which numbers, and how they a
 import numpy as np
 
 import mxform as mx
-from specs import FLOATS, A, C, a, at, fixed, row
+from specs import A, C, a, at, fixed, row
 
 KEY = A((2,), dtype="uint32", maker=lambda rng: rng.integers(0, 2**32, 2, dtype=np.uint32))
 F32 = ("float32",)
@@ -38,6 +38,7 @@ SPECS = [
     draws("permutation_of_array", lambda x, k: R.permutation(x, key=k), C(a(5), KEY), C(a(4, 2), KEY), order=2, fd=False, tol=1e-5),
     draws("permutation_of_range", lambda k: R.permutation(6, key=k), C(KEY), out="uint32"),
     draws("key_split", lambda k: R.split(k), C(KEY), out="uint32"),
+    draws("fold_in", lambda k, n: R.fold_in(k, n), C(KEY, A((), lo=0, hi=100, dtype="int32")), out="uint32"),
     draws("key_split_many", lambda k: R.split(k, 5), C(KEY), out="uint32"),
     draws("reparametrized", lambda mu, k: mx.sum(mx.sin(mu + R.normal(mu.shape, key=k))), C(a(3), KEY), order=2, fd=False, tol=1e-5),
 ]

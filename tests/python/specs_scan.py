@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import ALL, BOOL, COMPLEX, FLOAT, FLOATS, INDEX, INTS, REAL, SAME, C, a, at, row
+from specs import BOOL, COMPLEX, FLOAT, FLOATS, INDEX, INTS, REAL, C, a, at, row
 from specs_elementwise import quiet
 
 INEXACT = FLOATS + COMPLEX
@@ -34,6 +34,9 @@ def highest(dtype):
 
 WAYS = [C(a(2, 3), axis=0), C(a(2, 3), axis=-1), C(a(2, 3)), C(a(2, 3), axis=1, reverse=True), C(a(4), axis=0, inclusive=False),
         C(a(2, 3), axis=0, reverse=True, inclusive=False), C(a(2, 3, 2), axis=1), C(a(0), axis=0), C(a(2, 0, 3), axis=1), C(a(1), axis=0)]
+BIG = [C(a(70, 1030), axis=1), C(a(70, 1030), axis=0, reverse=True), C(a(33000), axis=0, inclusive=False), C(a(3, 7000), axis=1, reverse=True),
+       C(a(13, 17, 19), axis=1)]
+ONES = [C(a(70, 1030, lo=0.99, hi=1.01), axis=1), C(a(5000, lo=0.99, hi=1.01), axis=0, reverse=True)]
 INCLUSIVE = [c for c in WAYS if c.static.get("inclusive", True)]
 ZEROS = [C(at([2.0, 0.0, 3.0, 0.0, 1.5]), axis=0), C(at([0.0, 0.0]), axis=0), C(at([2.0, 0.0, 3.0]), axis=0, reverse=True),
          C(at([2.0, 0.0, 3.0]), axis=0, inclusive=False)]
@@ -41,18 +44,20 @@ TIED = [C(at(TIES), axis=1), C(at(TIES), axis=0, reverse=True)]
 
 SCANS = [
     row("cumsum", mx.cumsum, scan(np.cumsum, lambda d: 0), *WAYS, dtypes=INEXACT + INTS + BOOL,
-        out=lambda d: "int32" if d == "bool_" else d, sums=True),
-    row("cumprod", mx.cumprod, scan(np.cumprod, lambda d: 1), *WAYS, *ZEROS, dtypes=INEXACT + INTS, order=3, sums=True, ints=(-2, 3)),
-    row("cummax", mx.cummax, scan(np.maximum.accumulate, lowest), *WAYS, kinks=TIED, dtypes=REAL, ulp=0),
-    row("cummin", mx.cummin, scan(np.minimum.accumulate, highest), *WAYS, kinks=TIED, dtypes=REAL, ulp=0),
+        out=lambda d: "int32" if d == "bool_" else d, sums=True, big=BIG),
+    row("cumprod", mx.cumprod, scan(np.cumprod, lambda d: 1), *WAYS, *ZEROS, dtypes=INEXACT + INTS, order=3, sums=True, ints=(-2, 3), big=ONES),
+    row("cummax", mx.cummax, scan(np.maximum.accumulate, lowest), *WAYS, kinks=TIED, dtypes=REAL, ulp=0, big=BIG),
+    row("cummin", mx.cummin, scan(np.minimum.accumulate, highest), *WAYS, kinks=TIED, dtypes=REAL, ulp=0, big=BIG),
     row("logcumsumexp", mx.logcumsumexp, quiet(scan(np.logaddexp.accumulate, lambda d: -np.inf)), *INCLUSIVE, dtypes=FLOATS + ("int32",),
-        out=FLOAT, order=3, ulp=16, kinks=[C(at([-np.inf, 0.0, 1.0]), axis=0), C(at([-np.inf, -np.inf]), axis=0)]),
+        out=FLOAT, order=3, ulp=16, sums=True, kinks=[C(at([-np.inf, 0.0, 1.0]), axis=0), C(at([-np.inf, -np.inf]), axis=0)],
+        big=BIG[:2] + BIG[3:]),
 ]
 # An exclusive running maximum starts at -inf, whose finite differences are NaN: values and both modes only.
 for spec in SCANS[2:4]:
     spec.kinks += [c for c in spec.cases if not c.static.get("inclusive", True)]
     spec.cases = [c for c in spec.cases if c.static.get("inclusive", True)]
 
+LONG = [C(a(5000)), C(a(70, 300), axis=0), C(a(70, 300), axis=1), C(a(33000))]
 SORTS = [C(a(2, 3), axis=0), C(a(2, 5)), C(a(2, 3), axis=None), C(a(2, 3, 2), axis=1), C(a(0), axis=0), C(a(3, 0), axis=0), C(a(1))]
 
 
@@ -77,17 +82,17 @@ def searchsorted(s, v, side="left"):
 
 
 SPECS = SCANS + [
-    row("sort", mx.sort, np.sort, *SORTS, kinks=TIED[:1], dtypes=REAL + BOOL, ulp=0,
+    row("sort", mx.sort, np.sort, *SORTS, kinks=TIED[:1], dtypes=REAL + BOOL, ulp=0, big=LONG,
         edges=[C(at([np.nan, 1.0, -np.inf, np.inf, 0.0, np.nan]))]),
     row("argsort", mx.argsort, lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"), *SORTS, C(at(TIES), axis=1),
-        dtypes=FLOATS, out=INDEX, order=0),
+        dtypes=FLOATS + INTS, out=INDEX, order=0, big=LONG),
     row("argsort_gathers", lambda x: mx.take_along_axis(x, mx.argsort(x, axis=-1), axis=-1), lambda x: np.sort(x, axis=-1),
         C(a(2, 4)), dtypes=REAL, ulp=0),
-    row("partition", kth_of_partition, kth, *KTH, dtypes=REAL, ulp=0),
-    row("argpartition", kth_of_argpartition, kth, *KTH, dtypes=REAL, ulp=0),
+    row("partition", kth_of_partition, kth, *KTH, dtypes=REAL, ulp=0, big=[C(a(5000), kth=1234), C(a(30, 300), kth=7)]),
+    row("argpartition", kth_of_argpartition, kth, *KTH, dtypes=REAL, ulp=0, big=[C(a(5000), kth=1234), C(a(30, 300), kth=7)]),
     row("topk", lambda x, k, axis=-1: mx.sort(mx.topk(x, k, axis=axis), axis=axis),
         lambda x, k, axis=-1: np.take(np.sort(x, axis=axis), range(x.shape[axis] - k, x.shape[axis]), axis=axis),
-        C(a(5), k=2), C(a(2, 4), k=3), C(a(4, 2), k=1, axis=0), C(a(3), k=3), dtypes=REAL, ulp=0),
+        C(a(5), k=2), C(a(2, 4), k=3), C(a(4, 2), k=1, axis=0), C(a(3), k=3), dtypes=REAL, ulp=0, big=[C(a(5000), k=100)]),
     row("searchsorted", mx.searchsorted, searchsorted, C(at([-1.0, 0.0, 1.0, 1.0, 2.0]), at([1.0, -3.0, 0.5, 2.0, 9.0])),
         C(at([-1.0, 0.0, 1.0, 1.0, 2.0]), at([[1.0, -3.0], [0.0, 2.0]]), side="right"), C(at([1.0, 2.0]), a(0)), dtypes=("float32", "int32"),
         out=INDEX, order=0),

@@ -297,6 +297,39 @@ def test_stop_gradient_stops_at_its_own_level_only():
     assert [v.item() for v in t] == [0, 2]
 
 
+def test_a_stopped_output_leaves_the_other_cotangents_in_place():
+    ct = [mx.array(10.0), mx.array(100.0), mx.array(1000.0)]
+    got = mx.vjp(lambda x, y: (mx.stop_gradient(x), x * 2, y * 3), [mx.array(3.0), mx.array(5.0)], ct)[1]
+    assert [g.item() for g in got] == [200, 3000]
+
+
+def test_captured_arrays_get_their_gradients():
+    """Through checkpoint and through a custom function, whose rule speaks of its arguments only."""
+    w, x = mx.array([2.0, 3.0]), mx.array([5.0, 7.0])
+    assert mx.grad(lambda w: mx.sum(mx.checkpoint(lambda x: x * w)(x)))(w).tolist() == [5, 7]
+
+    def through_custom(w):
+        f = mx.custom_function(lambda x: x * w)
+        f.vjp(lambda primals, ct, out: ct * w)
+        return mx.sum(f(x))
+
+    assert mx.grad(through_custom)(w).tolist() == [5, 7]
+    assert mx.grad(lambda w: mx.sum(mx.vmap(lambda x: x * w[0])(x)))(w).tolist() == [12, 0]
+    assert mx.grad(lambda w: mx.sum(mx.compile(lambda x: x * w)(x)))(w).tolist() == [5, 7]
+
+
+def test_a_custom_rule_is_used_under_every_other_transformation():
+    """Its derivative is 100, not 1: so one sees who asks it."""
+    f = mx.custom_function(lambda x: x * 1.0)
+    f.vjp(lambda primals, ct, out: ct * 100)
+    x = mx.array([1.0, 2.0])
+    total = lambda f: lambda x: mx.sum(f(x))  # noqa: E731
+    for g in (f, mx.compile(f), mx.checkpoint(f), mx.vmap(f), mx.compile(mx.vmap(f)), mx.vmap(mx.compile(f)), lambda x: mx.vmap(f)(x) * 1.0):
+        assert mx.grad(total(g))(x).tolist() == [100, 100]
+        assert mx.jvp(g, [x], [mx.ones((2,))])[1][0].tolist() == [100, 100]
+    assert mx.vmap(mx.grad(f))(x).tolist() == [100, 100]
+
+
 def test_hessians_by_every_route_agree():
     A = FORWARD.uniform(-1, 1, (4, 4))
     f = lambda x: mx.sum(mx.tanh(const(A) @ x) ** 2)  # noqa: E731

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import checks
+import checks_derivatives
+import checks_vmap
 import mxform as mx
 from specs import C, a, inexact, load, row
 
@@ -28,6 +30,11 @@ def test_value_dtype_and_shape_are_numpys(spec):
     checks.check_value(spec)
 
 
+@rows(lambda s: s.big)
+def test_large_arrays_have_the_same_values(spec):
+    checks.check_large(spec)
+
+
 @rows(lambda s: any(c.args for c in s.cases))
 def test_strides_do_not_matter(spec):
     checks.check_layouts(spec)
@@ -35,27 +42,32 @@ def test_strides_do_not_matter(spec):
 
 @rows(has_inexact_input)
 def test_derivatives_agree_with_differences_and_with_each_other(spec):
-    checks.check_derivatives(spec)
+    checks_derivatives.check_derivatives(spec)
+
+
+@rows(smooth)
+def test_derivatives_by_parts_and_in_narrow_dtypes_agree(spec):
+    checks_derivatives.check_parts_and_precision(spec)
 
 
 @rows(lambda s: "complex64" in s.dtypes and has_inexact_input(s))
 def test_complex_derivatives_agree(spec):
-    checks.check_complex(spec)
+    checks_derivatives.check_complex(spec)
 
 
 @rows(lambda s: s.order == 0 and has_inexact_input(s))
 def test_no_derivative_means_zero(spec):
-    checks.check_zero_derivative(spec)
+    checks_derivatives.check_zero_derivative(spec)
 
 
 @rows(lambda s: any(c.args for c in s.cases))
 def test_vmap_is_the_loop_over_examples(spec):
-    checks.check_vmap(spec)
+    checks_vmap.check_vmap(spec)
 
 
 @rows(smooth)
 def test_vmap_and_derivatives_commute_with_the_loop(spec):
-    checks.check_vmap_of_derivatives(spec)
+    checks_vmap.check_vmap_of_derivatives(spec)
 
 
 @rows()
@@ -77,7 +89,7 @@ def graphs(spec, case, dtype):
         yield from mx.vjp(g, xs, checks.random_like(spec, g(*xs)))[1]
         yield from mx.jvp(g, xs, checks.random_like(spec, xs))[1]
     if args:
-        examples = checks.Examples(spec, case, dtype, tuple(range(len(args))), 2)
+        examples = checks_vmap.Examples(spec, case, dtype, tuple(range(len(args))), 2)
         axes = examples.axes(0)
         out = mx.vmap(lambda *a: spec.call(case, *a), in_axes=axes)(*examples.batch(axes))
         yield from out if isinstance(out, (tuple, list)) else (out,)
@@ -128,10 +140,10 @@ LIES = {
     "dtype": (lambda x: mx.sin(x).astype(mx.float32), checks.check_value),
     "shape": (lambda x: mx.expand_dims(mx.sin(x), 0), checks.check_value),
     "strides": (lambda x: mx.where(mx.array(np.array(x).strides[-1:] != (x.itemsize,)), 0.0, mx.sin(x)), checks.check_layouts),
-    "vjp": (wrong(vjp=lambda p, ct, y: ct * mx.cos(first(p)) * 1.001), checks.check_derivatives),
-    "second vjp": (wrong(vjp=lambda p, ct, y: ct * mx.stop_gradient(mx.cos(first(p)))), checks.check_derivatives),
+    "vjp": (wrong(vjp=lambda p, ct, y: ct * mx.cos(first(p)) * 1.001), checks_derivatives.check_derivatives),
+    "second vjp": (wrong(vjp=lambda p, ct, y: ct * mx.stop_gradient(mx.cos(first(p)))), checks_derivatives.check_derivatives),
     "vmap": (wrong(vmap=lambda xs, axes: (mx.sin(first(xs)) * mx.array([1.0, 1.0, 2.0]).astype(first(xs).dtype)[: first(xs).shape[0]].reshape(
-        -1, *[1] * (first(xs).ndim - 1)), 0)), checks.check_vmap),
+        -1, *[1] * (first(xs).ndim - 1)), 0)), checks_vmap.check_vmap),
 }
 
 

@@ -246,3 +246,30 @@ def test_interpreter_exits_cleanly_with_running_threads():
             "mx.async_eval(kept)\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    """Every large case of the table, bit for bit."""
+    import os
+    import pathlib
+    import subprocess
+    import sys
+
+    code = ("import hashlib, numpy as np\n"
+            "from specs import load, to_np\n"
+            "for spec in load():\n"
+            "    for case in spec.big:\n"
+            "        for dtype in [d for d in ('float32', 'float16', 'int32') if d in spec.dtypes]:\n"
+            "            args = spec.to_mx(case, spec.make(case, dtype), dtype)\n"
+            "            for out in spec.call(case, *args):\n"
+            "                print(spec.name, case, dtype, hashlib.sha1(np.ascontiguousarray(to_np(out)).tobytes()).hexdigest())\n")
+    printed = []
+    for n in ("1", "2", "7"):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, cwd=pathlib.Path(__file__).parent,
+                              env={**os.environ, "MXFORM_NUM_THREADS": n})
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        printed.append(done.stdout.decode().splitlines())
+    assert len(printed[0]) > 100
+    for other in printed[1:]:
+        differ = [line for line, twin in zip(printed[0], other) if line != twin]
+        assert not differ, differ[:5]

@@ -45,6 +45,9 @@ class Box:
     def __init__(self, value, label):
         self.value, self.label = value, label
 
+    def __repr__(self):
+        return f"Box({self.value!r}, {self.label!r})"
+
     def __eq__(self, other):
         return type(other) is Box and (self.value, self.label) == (other.value, other.label)
 
@@ -90,6 +93,41 @@ def test_a_tree_survives_a_round_trip(tree):
     assert type(again) is type(tree)
     if isinstance(tree, dict):
         assert list(again) == list(tree)
+
+
+def test_any_tree_survives_a_round_trip():
+    hypothesis = pytest.importorskip("hypothesis")
+    st = hypothesis.strategies
+    keys = st.one_of(st.text(max_size=2), st.integers(-3, 3), st.none(), st.tuples(st.integers(0, 1)))
+    trees = st.recursive(
+        st.one_of(st.none(), st.integers(), st.text(max_size=2)),
+        lambda t: st.one_of(
+            st.lists(t, max_size=3),
+            st.lists(t, max_size=3).map(tuple),
+            st.dictionaries(keys, t, max_size=4),
+            st.dictionaries(keys, t, max_size=4).map(collections.OrderedDict),
+            st.builds(Point, t, t),
+            st.builds(Layer, t, t),
+            st.builds(Box, t, st.text(max_size=1)),
+        ),
+        max_leaves=12,
+    )
+
+    @hypothesis.given(trees, trees)
+    def check(a, b):
+        assert repr(round_trip(a)) == repr(a)
+        leaves, structure = mx.tree_flatten(a)
+        assert len(structure.paths()) == len(leaves) == len(structure)
+        numbered = structure.unflatten(range(len(leaves)))
+        assert mx.tree_leaves(numbered) == list(range(len(leaves)))
+        assert mx.tree_flatten(numbered)[1] == structure
+        other = mx.tree_flatten(b)[1]
+        if other == structure:
+            assert hash(other) == hash(structure) and repr(other) == repr(structure)
+        else:
+            assert repr(other) != repr(structure)
+
+    check()
 
 
 def test_leaves_of_a_dict_come_by_sorted_key():
