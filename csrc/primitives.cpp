@@ -19,6 +19,8 @@
 #include "ops/reduce_params.h"
 #include "ops/scan_params.h"
 #include "ops/sort_params.h"
+#include "transforms/checkpoint.h"
+#include "transforms/custom.h"
 
 namespace mx {
 
@@ -55,6 +57,7 @@ std::span<const Primitive* const> all_primitives() {
       &argpartition_p,
       &searchsorted_p,
       &sum_p, &prod_p, &max_p, &min_p, &all_p, &any_p, &argmax_p, &argmin_p, &softmax_p, &logsumexp_p, &random_bits_p, &fold_in_p,
+      &checkpoint_p, &custom_p,
       // (new primitives above this line)
   };
   return list;

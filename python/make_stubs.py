@@ -171,7 +171,8 @@ def module_stub(module, root):
 
 
 def stubs():
-    """File name -> text, for every public module."""
+    """File name -> text, for every public module of the installed mxform, not of the source beside this file."""
+    sys.path = [p for p in sys.path if Path(p or ".").resolve() != PACKAGE.parent]
     import mxform
 
     return {

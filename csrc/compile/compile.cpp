@@ -20,7 +20,8 @@ CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
   {
     LiveTrace trace;
     Arrays sources;
-    for (const Type& t : inputs) sources.push_back(array::placeholder(t, "compile"));
+    const char* label = placeholder_label("compile");
+    for (const Type& t : inputs) sources.push_back(array::placeholder(t, label));
     Extract piece = extract(f(sources), sources, trace.since());
     graph_ = std::move(piece.graph);
     captured_ = std::move(piece.captured);
@@ -35,6 +36,7 @@ CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
   if (cacheable_) {
     eval(captured_);
   }
+  drop_markers(graph_);
   merge_common_steps(graph_);
   drop_dead_steps(graph_);
   fuse_elementwise(graph_, captured_);

@@ -1,7 +1,7 @@
 // compile.h — a function traced once and called as a simplified graph.
 //
-// trace() runs the function on placeholders, takes the graph out, and simplifies it: common subexpressions
-// (simplify.cpp), dead code, elementwise groups fused into programs (fuse.cpp). The cache of traces belongs
+// trace() runs the function on placeholders, takes the graph out, and simplifies it: common subexpressions and
+// dead code (simplify.cpp), elementwise groups fused into programs (fuse.cpp). The cache of traces belongs
 // to the caller (the Python layer keys it by tree structure, types and constants).
 #pragma once
 
@@ -35,6 +35,8 @@ class CompiledTrace {
 bool compile_enabled();
 void set_compile_enabled(bool on);
 
+/// Removes the markers that transformations inside the function left: nobody walks to them again.
+void drop_markers(Subgraph& graph);
 /// Merges equal steps and drops those that no output needs.
 void merge_common_steps(Subgraph& graph);
 void drop_dead_steps(Subgraph& graph);

@@ -1,9 +1,10 @@
-// simplify.cpp — common subexpressions and dead code, on a traced graph.
+// simplify.cpp — markers, common subexpressions and dead code, on a traced graph.
 
 #include <numeric>
 #include <unordered_map>
 
 #include "compile/compile.h"
+#include "graph/marker.h"
 
 namespace mx {
 
@@ -20,6 +21,18 @@ bool same_step(const Step& a, const Step& b) {
 }
 
 }  // namespace
+
+void drop_markers(Subgraph& g) {
+  std::vector<int> now(static_cast<size_t>(g.n_slots));
+  std::iota(now.begin(), now.end(), 0);
+  std::erase_if(g.steps, [&](Step& s) {
+    for (int& i : s.in) i = now[static_cast<size_t>(i)];
+    if (s.primitive != &marker_p) return false;
+    now[static_cast<size_t>(s.out[0])] = s.in[0];
+    return true;
+  });
+  for (int& o : g.outputs) o = now[static_cast<size_t>(o)];
+}
 
 void merge_common_steps(Subgraph& g) {
   std::vector<int> now(static_cast<size_t>(g.n_slots));

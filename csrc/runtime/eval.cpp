@@ -42,7 +42,11 @@ class BlockingScope {
 };
 
 [[noreturn]] void refuse_placeholder(const Node& node) {
-  throw TransformError(cat("[", node.why, "] a value was needed inside the function while it is being traced: an array of shape ",
+  // The label is the transformation and, after a space, the name of the function if there is one.
+  std::string label = node.why;
+  size_t space = label.find(' ');
+  std::string function = space == std::string::npos ? "the function" : label.substr(space + 1);
+  throw TransformError(cat("[", label.substr(0, space), "] a value was needed inside ", function, " while it is being traced: an array of shape ",
                            node.shape, " and dtype ", node.dtype, " has a type but no value there. Compute with mx operations "
                            "(mx.where instead of `if`), or keep the array from leaving the function."));
 }
@@ -225,14 +229,16 @@ BackgroundEvaluator& background() {
   [[maybe_unused]] static const bool prepared = [] {
     evaluator = new BackgroundEvaluator;
     std::atexit([] { evaluator->wait(); });
-    pthread_atfork(nullptr, nullptr, [] {
-      new (&eval_lock) std::recursive_mutex;
-      evaluator = new BackgroundEvaluator;
-    });
     return true;
   }();
   return *evaluator;
 }
+
+// In a forked child the thread that held the lock does not exist.
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
+  new (&eval_lock) std::recursive_mutex;
+  if (evaluator) evaluator = new BackgroundEvaluator;
+});
 
 }  // namespace
 

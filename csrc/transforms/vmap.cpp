@@ -102,17 +102,18 @@ Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, c
   std::vector<int> axes;
   int64_t size = batch_size(inputs, in_axes, axes);
   LiveTrace trace;
+  const char* label = placeholder_label("vmap");
   Arrays examples, sources, batched;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (axes[i] < 0) {
       examples.push_back(inputs[i]);
       continue;
     }
-    examples.push_back(array::placeholder({inputs[i].dtype(), without_axis(inputs[i].shape(), axes[i])}, "vmap"));
+    examples.push_back(array::placeholder({inputs[i].dtype(), without_axis(inputs[i].shape(), axes[i])}, label));
     sources.push_back(examples.back());
     batched.push_back(axes[i] == 0 ? inputs[i] : moveaxis(inputs[i], axes[i], 0));
   }
-  array index = array::placeholder({Dtype::int32, {}}, "vmap");
+  array index = array::placeholder({Dtype::int32, {}}, label);
   sources.push_back(index);
   batched.push_back(arange(size, Dtype::int32));
   Arrays outs;

@@ -247,6 +247,7 @@ std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs
     before.restore();
     return found;
   };
+  FunctionName name(function_name(fun));
   t.graph = std::make_shared<CompiledTrace>(f, t.key.types);
   return share(std::move(t));
 }

@@ -158,6 +158,7 @@ py::object run_vmap(const Args& a) {
   for (size_t leaf : in.position) axes.push_back(leaf_axes[leaf]);
   check_batch(fun, in, axes);
   MixedTree out;
+  FunctionName name(function_name(fun));
   Arrays batched = vmap(
       [&](const Arrays& xs) {
         out = MixedTree::split(call_with(fun, in, xs).ptr(), true);

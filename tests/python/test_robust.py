@@ -137,7 +137,7 @@ def test_strange_keywords_of_protocols_are_clear_errors():
     for f in (lambda: x.__array__(copy="x"), lambda: x.__dlpack__(dl_device=x), lambda: x.__dlpack__(max_version=(1,)),
               lambda: x.__dlpack__(max_version=3.5), lambda: mx.grad(mx.sum, argnames=3), lambda: mx.einsum("é->é", x),
               lambda: mx.random.key([1]), lambda: mx.random.seed(None)):
-        with pytest.raises((ValueError, TypeError)) as e:
+        with pytest.raises((ValueError, TypeError, BufferError)) as e:
             f()
         assert str(e.value).startswith("["), e.value
 
@@ -284,12 +284,11 @@ def test_a_fork_of_a_busy_process_can_compute():
         pytest.skip("no fork here")
     survives("""
         import os, threading, time
-        x = mx.random.normal((200, 200))
+        x = mx.random.normal((400, 400))
         stop = []
         def work():
             while not stop:
                 mx.eval(mx.tanh(x @ x) + mx.sort(x))
-                mx.async_eval(mx.exp(x))
         threads = [threading.Thread(target=work) for _ in range(2)]
         for t in threads: t.start()
         for _ in range(10):

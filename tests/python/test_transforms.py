@@ -320,6 +320,16 @@ def test_vmap_says_what_does_not_fit():
     must_fail(lambda: mx.vmap(g, out_axes=(0, 0))(X, X), "out_axes of g do not fit")
     must_fail(lambda: mx.vmap(lambda x: x, out_axes=None)(X), "depends on the batch")
     must_fail(lambda: mx.vmap(lambda x: x.sum().item())(X), "a value was needed")
+    leaked = []
+
+    def keeper(x):
+        leaked.append(x)
+        return x * 2
+
+    mx.vmap(keeper)(X)
+    must_fail(leaked[0].tolist, "inside keeper")
+    mx.compile(keeper)(X)
+    must_fail(leaked[1].tolist, "[compile] a value was needed inside keeper")
 
 
 def test_a_batch_of_size_0_or_1_is_a_batch():
