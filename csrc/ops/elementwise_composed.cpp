@@ -1,5 +1,6 @@
 // elementwise_composed.cpp — elementwise functions made of table rows: no primitives, so no rules.
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -56,13 +57,15 @@ array radians(const array& a) { return a * (std::numbers::pi / 180.0); }
 
 array round(const array& a, int decimals) {
   Dtype t = a.dtype();
+  decimals = std::clamp(decimals, -1000, 1000);  // beyond the range of every dtype
   if (is_bool(t) || (is_integer(t) && decimals >= 0)) return a;
   if (is_integer(t)) return round_integer(a, decimals);
   if (decimals == 0) return rint(a);
   // Where the scaled number overflows, it has no decimals to round. float16 has no room for the scale.
   array x = is_half(t) ? astype(a, Dtype::float32) : a;
   array scale(std::pow(10.0, std::abs(decimals)), x.dtype());
-  array y = decimals > 0 ? rint(x * scale) / scale : rint(x / scale) * scale;
+  bool all_vanish = decimals < (x.dtype() == Dtype::float64 ? -308 : -38);
+  array y = decimals > 0 ? rint(x * scale) / scale : all_vanish ? x * array(0.0, x.dtype()) : rint(x / scale) * scale;
   return astype(where(isfinite(y), y, stop_gradient(x)), t);
 }
 

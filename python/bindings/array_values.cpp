@@ -106,8 +106,9 @@ PyObject* reduce(PyObject* self, PyObject*) {
 
 PyObject* format(PyObject* self, PyObject* spec) {
   return guarded([&]() -> PyObject* {
-    const array& a = get_array(self);
-    if (PyUnicode_Check(spec) && PyUnicode_GetLength(spec) == 0) return PyObject_Str(self);
+    array a = get_array(self);
+    if (!PyUnicode_Check(spec)) throw py::type_error(cat("[format] the format is ", kind_of(spec), "; need a str."));
+    if (PyUnicode_GetLength(spec) == 0) return PyObject_Str(self);
     if (a.ndim() != 0) {
       throw py::type_error(cat("[format] a format applies to an array of shape () only: shape is ", a.shape(), "."));
     }

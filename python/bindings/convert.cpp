@@ -352,8 +352,10 @@ double to_real(PyObject* o, What what) {
   if (!PyUnicode_Check(o)) {
     double x = PyFloat_AsDouble(o);
     if (x != -1 || !PyErr_Occurred()) return x;
-    if (!PyErr_ExceptionMatches(PyExc_TypeError)) rethrow();
+    bool too_large = PyLong_Check(o) && PyErr_ExceptionMatches(PyExc_OverflowError);
+    if (!too_large && !PyErr_ExceptionMatches(PyExc_TypeError)) rethrow();
     PyErr_Clear();
+    if (too_large) throw OverflowError(cat(what, " is an integer that no float64 can hold."));
   }
   throw py::type_error(cat(what, " is ", kind_of(o), "; need a float."));
 }

@@ -244,7 +244,7 @@ class GradCall {
 py::object make_grad_spec(const Args& a) {
   auto* spec = new GradSpec{a.str(0), a.str(0) == "value_and_grad", {}, {}};
   py::capsule out(spec, kGradSpec, [](void* p) { delete static_cast<GradSpec*>(p); });
-  for (py::handle i : a.obj(1)) spec->argnums.push_back(i.cast<Py_ssize_t>());
+  for (py::handle i : a.obj(1)) spec->argnums.push_back(to_integer(i.ptr(), What(spec->op, "argnums")));
   for (py::handle s : a.obj(2)) spec->argnames.push_back(py::reinterpret_borrow<py::object>(s));
   return out;
 }

@@ -203,7 +203,8 @@ class Same:
 
 transformations = st.one_of(
     st.builds(Grad, st.integers(0, 1), st.booleans()), st.builds(Push),
-    st.builds(Batch, st.sampled_from([(0, 0), (0, None), (None, 0), (1, 0), (-1, 1), (1, None), (None, -2), (-2, -1)]), st.sampled_from([0, 1, -1, -2])),
+    st.builds(Batch, st.sampled_from([(0, 0), (0, None), (None, 0), (1, 0), (-1, 1), (1, None), (None, -2), (-2, -1)]),
+              st.sampled_from([0, 1, -1, -2])),
     st.builds(Same, st.sampled_from(["compile", "checkpoint", "custom_function"])))
 
 
@@ -301,6 +302,13 @@ def test_a_stopped_output_leaves_the_other_cotangents_in_place():
     ct = [mx.array(10.0), mx.array(100.0), mx.array(1000.0)]
     got = mx.vjp(lambda x, y: (mx.stop_gradient(x), x * 2, y * 3), [mx.array(3.0), mx.array(5.0)], ct)[1]
     assert [g.item() for g in got] == [200, 3000]
+
+
+def test_gradients_come_in_the_order_asked_for():
+    f = lambda x, y, z: x * 2 + y * 3 + z * 5  # noqa: E731
+    args = [mx.array(1.0)] * 3
+    assert [g.item() for g in mx.grad(f, argnums=[2, 0])(*args)] == [5, 2]
+    assert [g.item() for g in mx.grad(f, argnums=[-1, 1, 0])(*args)] == [5, 3, 2]
 
 
 def test_captured_arrays_get_their_gradients():

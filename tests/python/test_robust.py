@@ -435,3 +435,25 @@ def test_memory_that_is_not_aligned_is_copied():
         assert np.array_equal(np.array(x + 0), odd)
     with pytest.raises((BufferError, ValueError)):
         mx.asarray(odd, copy=False)
+
+
+# ---- numbers at the edge
+
+
+def test_rounding_to_absurd_decimals_is_zero_or_the_number_itself():
+    x = mx.array([5.0, -3e38, 0.0, float("inf")])
+    for decimals in (-39, -1000, -(2**31)):
+        assert mx.round(x, decimals).tolist() == [0, 0, 0, float("inf")]
+        assert mx.round(mx.array([5, 2**31 - 1]), decimals).tolist() == [0, 0]
+    assert mx.round(x, 2**31 - 1).tolist() == x.tolist() and mx.round(mx.array(5.0, mx.float64), -309).item() == 0
+
+
+def test_numbers_that_fit_nothing_are_overflow_errors():
+    huge = 10**400
+    for f in (lambda: mx.linspace(0, huge), lambda: mx.grad(mx.sum, argnums=huge)(mx.ones(2)), lambda: mx.array(huge),
+              lambda: mx.zeros((huge,)), lambda: mx.sum(mx.ones(2), axis=huge), lambda: mx.allclose(mx.ones(2), mx.ones(2), rtol=huge)):
+        with pytest.raises((OverflowError, ValueError)) as e:
+            f()
+        assert str(e.value).startswith("["), e.value
+    with pytest.raises(TypeError, match=r"\[format\]"):
+        mx.array(1.0).__format__(None)
