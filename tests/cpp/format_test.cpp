@@ -1,4 +1,4 @@
-// Text of arrays: rows, elision, options. The same text is what Python prints (tests/python/test_print.py).
+// Text of arrays: rows, elision, options. The same text is what Python prints (tests/python/test_printing.py).
 #include <doctest/doctest.h>
 
 #include <limits>

@@ -180,3 +180,23 @@ def test_tolist_and_item_are_python_numbers():
     assert mx.array([1.5], dtype=mx.bfloat16).tolist() == [1.5]
     assert mx.array([2**63 + 1], dtype=mx.uint64).tolist() == [2**63 + 1]
     assert np.isnan(mx.array(float("nan")).item())
+
+
+def test_precision_options_nest():
+    a = mx.array([1 / 3, 1e10])
+    with mx.printoptions(precision=2) as options:
+        assert options.precision == 2 and repr(a) == "array([0.33, 10000000000.00], dtype=float32)"
+        with mx.printoptions(precision=0):
+            assert repr(mx.array(2 / 3)) == "array(1, dtype=float32)"
+        assert mx.get_printoptions().precision == 2
+    assert mx.get_printoptions().precision == -1
+    mx.set_printoptions(precision=1)
+    assert repr(mx.array([1 + 0.25j, float("inf")])) == "array([1.0+0.2j, inf+0.0j], dtype=complex64)"
+    mx.set_printoptions()
+    assert mx.PrintOptions(3).precision == 3
+
+
+def test_views_print_in_their_own_order():
+    a = mx.array([1, 2]) + 1
+    assert repr(a.T) == "array([2, 3], dtype=int32)"
+    assert repr(a[::-1]) == "array([3, 2], dtype=int32)"

@@ -1,4 +1,4 @@
-"""test_arrays.py — arrays as objects: how they are made, which dtype meets which, operators, methods, devices, streams."""
+"""test_array_semantics.py — what arrays mean: how they are made, which dtype meets which, operators, methods, devices, streams."""
 
 import copy
 

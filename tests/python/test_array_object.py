@@ -1,4 +1,4 @@
-"""test_array.py — the array type: construction, operators with numbers, conversion to Python values, copies."""
+"""test_array_object.py — the array type: construction, operators with numbers, conversion to Python values, copies."""
 
 import copy
 import gc
