@@ -21,6 +21,16 @@ void bind_constants(py::module_& m) {
   m.attr("__version__") = MXFORM_VERSION;
 }
 
+// Classes that only the library makes objects of: `cls.__new__(cls)` would be one without a value, which crashes
+// when used.
+void forbid_new(py::module_& m) {
+  for (const char* name : {"TreeDef", "ArrayAt", "ArrayIterator", "Stream", "ThreadLocalStream", "_PrintOptionsContext"}) {
+    reinterpret_cast<PyTypeObject*>(py::object(m.attr(name)).ptr())->tp_new = [](PyTypeObject* type, PyObject*, PyObject*) -> PyObject* {
+      return PyErr_Format(PyExc_TypeError, "cannot create '%.200s' instances", type->tp_name);
+    };
+  }
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -47,6 +57,7 @@ PYBIND11_MODULE(_core, m) {
   bind_tree(m);
   bind_transforms(m);
   bind_inspect(m);
+  forbid_new(m);
 }
 
 }  // namespace mx::python

@@ -457,3 +457,11 @@ def test_numbers_that_fit_nothing_are_overflow_errors():
         assert str(e.value).startswith("["), e.value
     with pytest.raises(TypeError, match=r"\[format\]"):
         mx.array(1.0).__format__(None)
+
+
+@pytest.mark.parametrize("name", ["TreeDef", "ArrayAt", "ArrayIterator", "Stream", "ThreadLocalStream"])
+def test_objects_without_a_value_cannot_be_made(name):
+    cls = getattr(mx, name)
+    for make in (cls, lambda: cls.__new__(cls)):
+        with pytest.raises(TypeError):
+            make()
