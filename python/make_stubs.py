@@ -47,7 +47,7 @@ RESULTS = {
 # Functions of the runtime, whose docstrings need no `Returns:` section.
 RUNTIME = {
     **dict.fromkeys("eval async_eval clear_cache clear_streams disable_compile enable_compile reset_peak_memory seed "
-                    "set_default_device set_default_stream set_printoptions synchronize register_tree_node".split(), "None"),
+                    "set_origin_tracing set_default_device set_default_stream set_printoptions synchronize register_tree_node".split(), "None"),
     **dict.fromkeys("get_active_memory get_cache_memory get_memory_limit get_peak_memory device_count set_cache_limit "
                     "set_memory_limit set_wired_limit".split(), "int"),
     **dict.fromkeys("default_stream new_stream new_thread_local_stream new_thread_unsafe_stream".split(), "Stream"),

@@ -14,6 +14,7 @@ namespace mx {
 namespace {
 
 std::atomic<uint64_t> serial_counter{1};
+std::atomic<OriginSource> origin_source{nullptr};
 
 // Guards the `outputs` of records with several outputs: a sibling may die on one thread while another asks
 // for it. Contention is negligible: the lock is held for a few instructions.
@@ -89,6 +90,8 @@ Node* new_output(CallRecord* record, uint32_t k, Type type, uint64_t mark) {
 
 }  // namespace
 
+void set_origin_source(OriginSource source) { origin_source = source; }
+
 uint64_t next_serial() { return serial_counter.fetch_add(1, std::memory_order_relaxed); }
 
 int next_primitive_id() {
@@ -121,7 +124,9 @@ void detach(Node& node) {
 }
 
 CallRecord::CallRecord(const Primitive& p, Params ps, SmallVector<array, 3> in, uint32_t n, uint64_t s)
-    : primitive(&p), params(std::move(ps)), inputs(std::move(in)), stream(current_stream()), serial(s), n_out(n), outputs(n, nullptr) {}
+    : primitive(&p), params(std::move(ps)), inputs(std::move(in)), stream(current_stream()), serial(s), n_out(n), outputs(n, nullptr) {
+  if (OriginSource source = origin_source.load(std::memory_order_relaxed)) origin = source();
+}
 
 array CallRecord::living_output(uint32_t k) {
   std::unique_lock lock(siblings_lock, std::defer_lock);

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/dtype.h"
@@ -186,6 +187,8 @@ struct CallRecord : FreeListed<CallRecord> {
   uint32_t n_out = 1;
   /// Not owned; an output that died is null. Guarded by a lock when n_out > 1.
   SmallVector<Node*, 1> outputs;
+  /// Where the call was made, if origins are traced.
+  std::shared_ptr<const std::string> origin;
 
   /// Output k; makes it anew if it has died.
   array output(uint32_t k);
@@ -206,6 +209,11 @@ Arrays make_nodes(const Primitive& primitive, Params params, SmallVector<array, 
 
 /// Drops a node's record, so that what it was made from can be freed. The node must be available.
 void detach(Node& node);
+
+/// Says where the caller is ("file.py:12"), or null. Set while origins are traced; must not throw.
+using OriginSource = std::shared_ptr<const std::string> (*)();
+/// From here on every call remembers its origin, and errors of its evaluation name it. Null: stop.
+void set_origin_source(OriginSource source);
 
 /// A number larger than every one given before, on any thread: orders markers and calls.
 uint64_t next_serial();

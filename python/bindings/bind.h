@@ -23,5 +23,6 @@ void bind_random(py::module_& m);
 void bind_tree(py::module_& m);
 void bind_transforms(py::module_& m);
 void bind_inspect(py::module_& m);
+void bind_origin(py::module_& m);
 
 }  // namespace mx::python

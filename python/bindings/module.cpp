@@ -57,6 +57,7 @@ PYBIND11_MODULE(_core, m) {
   bind_tree(m);
   bind_transforms(m);
   bind_inspect(m);
+  bind_origin(m);
   forbid_new(m);
 }
 

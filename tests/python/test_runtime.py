@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import sys
 import threading
 import time
 
@@ -190,3 +191,21 @@ def test_devices_of_other_threads_are_their_own():
     t.start()
     assert mx.default_stream(mx.cpu) == default
     t.join()
+
+
+def test_errors_of_evaluation_name_the_line_when_origins_are_traced():
+    mx.set_origin_tracing(True)
+    try:
+        line = sys._getframe().f_lineno + 1
+        bad = mx.take(mx.array([1.0, 2.0]), mx.array([7])) + 1
+        late = mx.grad(lambda x: mx.take(x, mx.array([9])).sum())(mx.array([1.0]))
+    finally:
+        mx.set_origin_tracing(False)
+    with pytest.raises(IndexError, match=rf"test_runtime.py:{line}\)$"):
+        mx.eval(bad)
+    with pytest.raises(IndexError, match=rf"test_runtime.py:{line + 1}\)$"):
+        mx.eval(late)
+    untraced = mx.take(mx.array([1.0]), mx.array([7]))
+    with pytest.raises(IndexError) as caught:
+        mx.eval(untraced)
+    assert "made at" not in str(caught.value)
