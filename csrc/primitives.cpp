@@ -1,4 +1,4 @@
-// primitives.cpp — one line a primitive, by family; the elementwise ones come from their tables.
+// primitives.cpp — every primitive, by family; the elementwise ones come from their tables.
 // A primitive that is not here is not tested.
 
 #include "primitives.h"
@@ -26,39 +26,31 @@ namespace mx {
 
 std::span<const Primitive* const> all_primitives() {
   static const std::vector<const Primitive*> list = {
-      &marker_p,
 #define UNARY(NAME, ...) &NAME##_p,
 #include "ops/unary.def"
 #define BINARY(NAME, ...) &NAME##_p,
 #include "ops/binary.def"
 #define TERNARY(NAME, ...) &NAME##_p,
 #include "ops/ternary.def"
-      &astype_p, &view_p, &stop_gradient_p, &contiguous_p, &depends_p,
-      &matmul_p,
-      &addmm_p,
-      &fused_p,
-      &reshape_p, &broadcast_p, &transpose_p, &slice_p, &slice_update_p, &dynamic_slice_p, &dynamic_slice_update_p, &as_strided_p,
-      &as_strided_add_p, &diagonal_p, &concatenate_p, &arange_p,
-      &gather_p,
-      &gather_axis_p,
-      &scatter_p,
-      &scatter_reduce_p,
-      &scatter_axis_p,
-      &cumsum_p,
-      &cumprod_p,
-      &cummax_p,
-      &cummin_p,
-      &cumargmax_p,
-      &cumargmin_p,
-      &logcumsumexp_p,
-      &linear_recurrence_p,
-      &sort_p,
-      &argsort_p,
-      &argpartition_p,
-      &searchsorted_p,
-      &sum_p, &prod_p, &max_p, &min_p, &all_p, &any_p, &argmax_p, &argmin_p, &softmax_p, &logsumexp_p, &random_bits_p, &fold_in_p,
-      &checkpoint_p, &custom_p,
-      // (new primitives above this line)
+      // values passed on, converted, or in another layout
+      &marker_p, &astype_p, &view_p, &stop_gradient_p, &contiguous_p, &depends_p,
+      // movement and creation
+      &reshape_p, &broadcast_p, &transpose_p, &slice_p, &slice_update_p, &dynamic_slice_p, &dynamic_slice_update_p,
+      &as_strided_p, &as_strided_add_p, &diagonal_p, &concatenate_p, &arange_p,
+      // indexing
+      &gather_p, &gather_axis_p, &scatter_p, &scatter_reduce_p, &scatter_axis_p,
+      // reductions
+      &sum_p, &prod_p, &max_p, &min_p, &all_p, &any_p, &argmax_p, &argmin_p, &softmax_p, &logsumexp_p,
+      // scans
+      &cumsum_p, &cumprod_p, &cummax_p, &cummin_p, &cumargmax_p, &cumargmin_p, &logcumsumexp_p, &linear_recurrence_p,
+      // sorting
+      &sort_p, &argsort_p, &argpartition_p, &searchsorted_p,
+      // products of matrices
+      &matmul_p, &addmm_p,
+      // random
+      &random_bits_p, &fold_in_p,
+      // calls that hold a program or rules
+      &fused_p, &checkpoint_p, &custom_p,
   };
   return list;
 }

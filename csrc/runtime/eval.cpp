@@ -146,7 +146,7 @@ void run_kernel(Backend& device, CallRecord& call, std::span<array> outs) {
 }
 
 void run_call(CallRecord& call) {
-  Arrays outs;
+  SmallVector<array, 1> outs;
   bool done = true;
   for (uint32_t k = 0; k < call.n_out; ++k) {
     outs.push_back(call.living_output(k));
@@ -168,7 +168,7 @@ void run_call(CallRecord& call) {
   if (!outs[0].available()) {
     Backend& device = backend(call.stream.device.kind);
     if (device.has_kernel(p)) {
-      run_kernel(device, call, outs);
+      run_kernel(device, call, {outs.data(), outs.size()});
     } else if (p.expand) {
       Outs simpler;
       {

@@ -53,7 +53,6 @@ std::vector<Entry> entries() {
       {&contiguous_p, copy_kernel},
       {&matmul_p, matmul_kernel},
       {&addmm_p, addmm_kernel},
-      {&fused_p, fused_kernel},
       {&reshape_p, copy_kernel},
       {&concatenate_p, concatenate_kernel},
       {&slice_update_p, slice_update_kernel},
@@ -90,7 +89,7 @@ std::vector<Entry> entries() {
       {&logsumexp_p, logsumexp_kernel},
       {&random_bits_p, random_bits_kernel},
       {&fold_in_p, fold_in_kernel},
-      // (new kernels above this line)
+      {&fused_p, fused_kernel},
   };
 }
 
