@@ -16,9 +16,9 @@ namespace mx {
 
 Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sources, uint64_t since) {
   PointerMap<array> reached;
-  auto arrive = [&](const array& at, const array& ct) {
+  auto arrive = [&](const array& at, array ct) {
     array& sum = reached[at.node()];
-    sum = sum.defined() ? add(sum, ct) : ct;
+    sum = sum.defined() ? add(sum, ct) : std::move(ct);
   };
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (cotangents[i].defined() && outputs[i].defined() && is_inexact(outputs[i].dtype())) arrive(outputs[i], cotangents[i]);
@@ -29,14 +29,12 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
   std::vector<bool> need;
   for (size_t c = calls.size(); c-- > 0;) {
     CallRecord& call = *calls[c];
-    Outs cts = Outs::none(call.n_out);
     bool any = false, source = false;
     for (uint32_t k = 0; k < call.n_out; ++k) {
       const Node* out = call.peek_output(k);
       array* ct = out ? reached.find(out) : nullptr;
       if (!ct || !ct->defined()) continue;
       source |= is_source.contains(out);
-      cts[k] = *ct;
       any = true;
     }
     if (!any || source) continue;
@@ -47,12 +45,15 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
       wanted = wanted || need[i];
     }
     if (!wanted) continue;
+    Outs cts = Outs::none(call.n_out);
     for (uint32_t k = 0; k < call.n_out; ++k) {
-      if (const Node* out = call.peek_output(k)) reached[out] = array();  // used up: let the memory go
+      const Node* out = call.peek_output(k);
+      array* ct = out ? reached.find(out) : nullptr;
+      if (ct) cts[k] = std::move(*ct);  // used up here: its memory may go
     }
     Arrays arrived = pull_call(call, std::move(cts), need);
     for (size_t i = 0; i < need.size(); ++i) {
-      if (need[i] && arrived[i].defined()) arrive(call.inputs[i], arrived[i]);
+      if (need[i] && arrived[i].defined()) arrive(call.inputs[i], std::move(arrived[i]));
     }
   }
   Arrays result;
