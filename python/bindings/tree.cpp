@@ -92,7 +92,8 @@ void open_dict(PyObject* dict, TreeNode& node, Leaves& values) {
 
 py::object instance_state(PyObject* o) {
   py::object factory, attributes;
-  if (PyDict_Check(o) && PyObject_HasAttrString(o, "default_factory")) factory = py::getattr(o, "default_factory");
+  // Asked of the type: an instance may answer for any name.
+  if (PyDict_Check(o) && py::hasattr(py::type::handle_of(o), "default_factory")) factory = py::getattr(o, "default_factory");
   if (PyObject* d = PyObject_GenericGetDict(o, nullptr)) {
     if (PyDict_GET_SIZE(d) > 0) attributes = py::reinterpret_steal<py::object>(PyDict_Copy(d));
     Py_DECREF(d);
