@@ -9,7 +9,7 @@ import sys as _sys
 
 from . import _core
 from ._core import *  # noqa: F403
-from ._core import __version__
+from ._core import __version__  # noqa: F401
 
 # The extension's submodules under their public names, so that `import mxform.random` works too.
 for _module in [m for m in vars(_core).values() if isinstance(m, type(_sys))]:
