@@ -139,6 +139,7 @@ py::object or_null(py::object o) { return o.is_none() ? py::object() : o; }
 // custom_function(fun)(*args, **kwargs)
 py::object run_custom(const Args& a) {
   PyObject *fun = a.raw(0), *args = a.raw(4);
+  check_call(args, a.raw(5));
   SmallVector<PyObject*, 8> given;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) given.push_back(PyTuple_GET_ITEM(args, i));
   auto c = share(CustomCall{function_name(fun), or_null(a.obj(1)), or_null(a.obj(2)), or_null(a.obj(3)), a.obj(5), MixedTree::split_all(given), {}, {}, {}});

@@ -62,12 +62,19 @@ py::tuple to_tuple_object(std::span<const py::object> items) {
   return out;
 }
 
+void check_call(PyObject* args, PyObject* kwargs) {
+  if (!PyTuple_Check(args)) throw py::type_error("args must be a tuple.");
+  if (kwargs && kwargs != Py_None && !PyDict_Check(kwargs)) throw py::type_error("kwargs must be a dict or None.");
+}
+
 py::object call(PyObject* fun, PyObject* args, PyObject* kwargs) {
+  check_call(args, kwargs);
   bool any = kwargs && kwargs != Py_None && PyDict_GET_SIZE(kwargs) > 0;
   return py::reinterpret_steal<py::object>(checked(PyObject_Call(fun, args, any ? kwargs : nullptr)));
 }
 
 MixedTree split_arguments(PyObject* args, PyObject* kwargs) {
+  check_call(args, kwargs);
   SmallVector<PyObject*, 8> all;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) all.push_back(PyTuple_GET_ITEM(args, i));
   all.push_back(kwargs ? kwargs : Py_None);
@@ -253,7 +260,9 @@ py::object run_grad(const Args& a) {
   auto* spec = static_cast<GradSpec*>(PyCapsule_GetPointer(a.raw(0), kGradSpec));
   if (!spec) rethrow();
   PyObject* kwargs = a.raw(3);
-  return GradCall(*spec, a.raw(1), a.raw(2), PyDict_GET_SIZE(kwargs) > 0 ? kwargs : nullptr).run();
+  check_call(a.raw(2), kwargs);
+  bool any = kwargs != Py_None && PyDict_GET_SIZE(kwargs) > 0;
+  return GradCall(*spec, a.raw(1), a.raw(2), any ? kwargs : nullptr).run();
 }
 
 // ---- vjp and jvp

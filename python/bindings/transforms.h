@@ -13,6 +13,9 @@ namespace mx::python {
 
 /// "loss_fn": what errors call `fun`.
 std::string function_name(PyObject* fun);
+
+/// Throws TypeError unless `args` is a tuple and `kwargs` null, None or a dict: private entry points may be called too.
+void check_call(PyObject* args, PyObject* kwargs);
 /// Parameter `i` of a call by position: "params", "layers[3]" for `*layers`, "argument 2" if nothing is known.
 std::string parameter_name(PyObject* fun, size_t i);
 /// Leaf number `leaf` of a call whose arguments were taken apart as positional ones followed by a dict of
