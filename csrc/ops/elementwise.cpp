@@ -168,16 +168,19 @@ Outs batched(const NoParams&, const Batch& b) {
   return make_nodes(b.call().primitive(), {}, std::move(inputs));
 }
 
+// A row whose results are not numbers to differentiate, of one or two inputs.
+Primitive without_derivative(std::string_view name, Result result) {
+  return define<NoParams>({
+      .name = name,
+      .infer = [=](auto&, const Call& c) { return infer_from<0>(result, c); },
+      .vmap = batched,
+      .differentiable = false,
+      .kind = Kind::elementwise,
+  });
+}
+
 Primitive unary_primitive(std::string_view name, UnaryOp op, Accepts accepts, Result result, Slope (*slope)(const array& x, const array& y)) {
-  if (!has_derivative(accepts, result)) {
-    return define<NoParams>({
-        .name = name,
-        .infer = [=](auto&, const Call& c) { return infer_from<0>(result, c); },
-        .vmap = batched,
-        .differentiable = false,
-        .kind = Kind::elementwise,
-    });
-  }
+  if (!has_derivative(accepts, result)) return without_derivative(name, result);
   return define<NoParams>({
       .name = name,
       .infer = [=](auto&, const Call& c) { return infer_from<0>(result, c); },
@@ -196,15 +199,7 @@ Primitive unary_primitive(std::string_view name, UnaryOp op, Accepts accepts, Re
 
 using BinarySlope = Slope (*)(const array& a, const array& b, const array& y);
 Primitive binary_primitive(std::string_view name, Accepts accepts, Result result, BinarySlope slope_a, BinarySlope slope_b) {
-  if (!has_derivative(accepts, result)) {
-    return define<NoParams>({
-        .name = name,
-        .infer = [=](auto&, const Call& c) { return infer_from<0>(result, c); },
-        .vmap = batched,
-        .differentiable = false,
-        .kind = Kind::elementwise,
-    });
-  }
+  if (!has_derivative(accepts, result)) return without_derivative(name, result);
   return define<NoParams>({
       .name = name,
       .infer = [=](auto&, const Call& c) { return infer_from<0>(result, c); },

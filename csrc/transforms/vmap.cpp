@@ -16,6 +16,7 @@ namespace mx {
 
 namespace {
 
+// The index of the running example in each vmap that encloses this thread's work, outermost first.
 thread_local Arrays running_indices;
 
 // Makes the example's index known to random draws while the function is traced.
@@ -51,8 +52,6 @@ int64_t batch_size(const Arrays& inputs, const BatchAxes& in_axes, std::vector<i
 }
 
 }  // namespace
-
-Arrays batch_indices() { return running_indices; }
 
 array example_of(const array& batched, int64_t b) {
   Shape start(batched.shape().size(), 0), stop = batched.shape();

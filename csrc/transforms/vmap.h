@@ -13,8 +13,4 @@ using BatchAxes = std::vector<std::optional<int>>;
 /// `out_axes` one per output (nullopt: the output must not depend on the batch). Negative axes count from the end.
 Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, const std::function<BatchAxes(size_t)>& out_axes);
 
-/// The index of the running example in each enclosing vmap of this thread, outermost first: scalar int32
-/// arrays. Random draws without a key fold them in, so that examples differ.
-Arrays batch_indices();
-
 }  // namespace mx
