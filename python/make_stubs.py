@@ -14,7 +14,7 @@ import types
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent / "mxform"
-MODULES = ["", "random", "metal", "cuda"]
+MODULES = ["", "random", "linalg", "fft", "fast", "distributed", "metal", "cuda"]
 
 AXES = "int | Sequence[int] | None"
 SHAPE = "int | Sequence[int]"

@@ -20,8 +20,17 @@ void bind_sort(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_random(py::module_& m);
+void bind_conv(py::module_& m);
+void bind_linalg(py::module_& m);
+void bind_linalg_spectral(py::module_& m);
+void bind_fft(py::module_& m);
+void bind_quantized(py::module_& m);
+void bind_gather_matmul(py::module_& m);
+void bind_fast(py::module_& m);
+void bind_distributed(py::module_& m);
 void bind_tree(py::module_& m);
 void bind_transforms(py::module_& m);
+void bind_export(py::module_& m);
 void bind_inspect(py::module_& m);
 void bind_origin(py::module_& m);
 

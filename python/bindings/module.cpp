@@ -54,8 +54,17 @@ PYBIND11_MODULE(_core, m) {
   bind_reduce(m);
   bind_matmul(m);
   bind_random(m);
+  bind_conv(m);
+  bind_linalg(m);
+  bind_linalg_spectral(m);
+  bind_fft(m);
+  bind_quantized(m);
+  bind_gather_matmul(m);
+  bind_fast(m);
+  bind_distributed(m);
   bind_tree(m);
   bind_transforms(m);
+  bind_export(m);
   bind_inspect(m);
   bind_origin(m);
   forbid_new(m);

@@ -1,0 +1,3 @@
+"""specs_conv.py — rows of convolutions."""
+
+SPECS = []

@@ -1,0 +1,3 @@
+"""specs_distributed.py — rows of communication in a group of one."""
+
+SPECS = []

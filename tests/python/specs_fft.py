@@ -1,0 +1,3 @@
+"""specs_fft.py — rows of Fourier transforms."""
+
+SPECS = []

@@ -1,0 +1,3 @@
+"""specs_linalg.py — rows of factorisations and solvers."""
+
+SPECS = []

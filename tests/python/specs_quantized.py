@@ -1,0 +1,3 @@
+"""specs_quantized.py — rows of quantized formats and their products."""
+
+SPECS = []
