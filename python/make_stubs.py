@@ -24,11 +24,17 @@ PARAMETERS = {
     **dict.fromkeys(["axis", "axes"], AXES),
     **dict.fromkeys(["shape", "strides", "slice_size"], f"{SHAPE} | None"),
     **dict.fromkeys("k n m axis1 axis2 start_axis end_axis kth offset ddof num decimals limit repeats precision seed "
-                    "device_index num_samples".split(), "int | None"),
+                    "device_index num_samples axis_size chunk_size".split(), "int | None"),
     **dict.fromkeys("keepdims reverse inclusive equal_nan sparse endpoint precise shapeless allow_col_major "
-                    "return_index return_inverse return_counts return_metadata".split(), "bool"),
+                    "return_index return_inverse return_counts return_metadata has_aux holomorphic invert descending stable "
+                    "include_initial full_matrices".split(), "bool"),
     **dict.fromkeys("rtol atol alpha beta".split(), "float"),
+    **dict.fromkeys("n_fft hop_length win_length length".split(), "int | None"),
+    "s": "Sequence[int] | None", "stft_matrix": "ArrayLike", "window": "ArrayLike | None", "onesided": "bool | None",
+    **dict.fromkeys(["norm", "pad_mode"], "str"),
     "stream": "Stream | Device | DeviceType | None",
+    "file": "str | os.PathLike[str] | IO[bytes]",
+    "arr": "array",
     "dtype": "Dtype | None",
     "key": "array | None",
     "fun": "Callable[..., Any]",
@@ -36,13 +42,28 @@ PARAMETERS = {
     "indexing": "str",
     "side": "str",
     "subscripts": "str",
+    "UPLO": "str",
+    "ord": "int | float | str | None",
+    "compute_uv": "bool",
+    "correction": "float | None",
+    "copy": "bool | None",
+    "device": "Device | DeviceType | None",
+    **dict.fromkeys("prepend append sorter".split(), "ArrayLike | None"),
+}
+# Parameters that mean something else in one function.
+EXCEPTIONS = {
+    **dict.fromkeys([("matrix_rank", "rtol"), ("pinv", "rtol")], "ArrayLike | None"),
+    **dict.fromkeys([("scaled_dot_product_attention", "k"), ("gated_delta_update", "k"), ("gated_delta_update", "beta")], "ArrayLike"),
+    ("scaled_dot_product_attention", "mask"): "array | str | None",
 }
 # The first words of a docstring's `Returns:` section, as a type.
 RESULTS = {
     "array": "array", "scalar array": "array", "bool": "bool", "int": "int", "float": "float", "dtype": "Dtype",
     "list": "list[array]", "list of array": "list[array]", "tuple": "tuple[Any, ...]", "tuple of array": "tuple[array, ...]",
     "callable": "Callable[..., Any]", "function": "Callable[..., Any]", "none": "None", "dict": "dict[str, Any]",
-    "str": "str", "device": "Device", "stream": "Stream",
+    **{name.lower(): name for name in ("UniqueAllResult", "UniqueCountsResult", "UniqueInverseResult", "SlogdetResult", "QRResult",
+                                       "EighResult", "EigResult")},
+    "str": "str", "group": "Group", "device": "Device", "stream": "Stream",
 }
 # Functions of the runtime, whose docstrings need no `Returns:` section.
 RUNTIME = {
@@ -52,6 +73,8 @@ RUNTIME = {
                     "set_memory_limit set_wired_limit".split(), "int"),
     **dict.fromkeys("default_stream new_stream new_thread_local_stream new_thread_unsafe_stream".split(), "Stream"),
     "default_device": "Device", "is_available": "bool", "device_info": "dict[str, Any]", "broadcast_shapes": "tuple[int, ...]",
+    **dict.fromkeys("save savez savez_compressed save_safetensors save_gguf".split(), "None"),
+    "load": "array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]",
     "get_printoptions": "PrintOptions", "stream": "StreamContext",
 }
 HEADER = '''# Made by python/make_stubs.py; do not edit.
@@ -72,7 +95,7 @@ SPECIAL = {
 }
 PROPERTIES = {
     "shape": "tuple[int, ...]", "dtype": "Dtype", "ndim": "int", "size": "int", "itemsize": "int", "nbytes": "int",
-    "T": "array", "mT": "array", "real": "array", "imag": "array", "at": "ArrayAt",
+    "T": "array", "mT": "array", "real": "array", "imag": "array", "at": "ArrayAt", "device": "Device",
 }
 
 
@@ -98,7 +121,7 @@ def signature_text(f):
         stars = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}.get(p.kind, "")
         text = stars + p.name
         if p.name != "self":
-            text += ": " + PARAMETERS.get(p.name, "Any")
+            text += ": " + EXCEPTIONS.get((getattr(f, "__name__", ""), p.name), PARAMETERS.get(p.name, "Any"))
             if p.default is not p.empty:
                 text += f" = {default_text(p.default)}"
         parts.append(text)
@@ -119,6 +142,8 @@ def function_stub(name, f, indent=""):
 
 
 def class_stub(name, cls):
+    if hasattr(cls, "_fields"):
+        return "\n".join([f"class {name}(NamedTuple):"] + [f"    {field}: array" for field in cls._fields])
     bases = [b.__name__ for b in cls.__bases__ if b is not object and not b.__name__.startswith("pybind11")]
     lines = [f"class {name}({', '.join(bases)}):" if bases else f"class {name}:"]
     if issubclass(cls, BaseException):
@@ -162,12 +187,16 @@ def module_stub(module, root):
         else:
             constants.append(f"{name}: {type(value).__name__ if value is not None else 'None'}")
     if module is root:
-        head = HEADER.replace("from collections", "import enum\nfrom collections")
+        head = HEADER.replace("from collections", "import enum\nimport os\nfrom collections").replace("import Any", "import IO, Any")
         classes.insert(0, "ArrayLike = Any  # array, number, nested list, NumPy array, anything with DLPack or the buffer protocol")
     else:
         head = HEADER + "from . import ArrayLike, Device, DeviceType, Dtype, Stream, array\n\n"
     sections = [submodules, constants, classes, functions]
-    return head + "\n\n".join("\n".join(s) for s in sections if s) + "\n"
+    text = head + "\n\n".join("\n".join(s) for s in sections if s) + "\n"
+    if "(NamedTuple)" in text:
+        text = text.replace("Any\n", "Any, NamedTuple\n", 1)
+    # Where `bool` is a dtype, Python's bool needs its full name.
+    return re.sub(r"(: |-> |\| )bool\b", r"\1builtins.bool", text).replace("import enum", "import builtins\nimport enum") if module is root else text
 
 
 def stubs():

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test in the active Python environment: builds the wheel, installs it with its test extra, runs
 # pytest against the installed package, then builds and runs the C++ tests. Extra arguments go to pytest.
+# MXFORM_COMPAT=1 also installs MLX and compares with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
@@ -8,6 +9,10 @@ python=${PYTHON:-python}
 $python -m pip wheel --quiet --no-deps --wheel-dir build/dist .
 $python -m pip install --quiet --force-reinstall --no-deps build/dist/mxform-*.whl
 $python -m pip install --quiet "$(ls build/dist/mxform-*.whl)[test]"
+# MLX itself, for the runs that compare with it; without it they are skipped.
+if [ "${MXFORM_COMPAT:-0}" = 1 ]; then
+  $python -m pip install --quiet "$(ls build/dist/mxform-*.whl)[compat]" || echo "compat: MLX cannot be installed here"
+fi
 
 # doctest, the C++ test framework, is a system package; without it CMake fetches its source.
 if [ ! -e /usr/include/doctest/doctest.h ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then

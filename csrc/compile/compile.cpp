@@ -4,7 +4,9 @@
 
 #include <atomic>
 
+#include "graph/effects.h"
 #include "graph/marker.h"
+#include "ops/effects.h"
 #include "runtime/eval.h"
 
 namespace mx {
@@ -22,7 +24,15 @@ CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
     Arrays sources;
     const char* label = placeholder_label("compile");
     for (const Type& t : inputs) sources.push_back(array::placeholder(t, label));
-    Extract piece = extract(f(sources), sources, trace.since());
+    Effects effects;
+    Arrays outs = f(sources);
+    for (const array& token : effects.take()) {
+      // In every call, also if nothing of it depends on the arguments.
+      bool depends = token.node()->newest_mark >= trace.since() || sources.empty();
+      outs.push_back(depends ? token : effect_after(token, sources[0]));
+      ++n_effects_;
+    }
+    Extract piece = extract(outs, sources, trace.since());
     graph_ = std::move(piece.graph);
     captured_ = std::move(piece.captured);
   }
@@ -42,6 +52,15 @@ CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
   fuse_elementwise(graph_, captured_);
 }
 
-Arrays CompiledTrace::operator()(const Arrays& inputs) const { return replay(graph_, inputs, captured_); }
+Arrays CompiledTrace::operator()(const Arrays& inputs) const {
+  Arrays outs = replay(graph_, inputs, captured_);
+  if (n_effects_ == 0) return outs;
+  auto first = outs.end() - static_cast<ptrdiff_t>(n_effects_);
+  Arrays tokens(first, outs.end());
+  outs.erase(first, outs.end());
+  if (!outs.empty() && !Effects::collecting()) return with_effects(outs, tokens);
+  for (const array& token : tokens) add_effect(token);
+  return outs;
+}
 
 }  // namespace mx

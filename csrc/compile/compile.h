@@ -26,8 +26,9 @@ class CompiledTrace {
   const Arrays& captured() const { return captured_; }
 
  private:
-  Subgraph graph_;
+  Subgraph graph_;  ///< Its last n_effects_ outputs are effects.
   Arrays captured_;
+  size_t n_effects_ = 0;
   bool cacheable_ = true;
 };
 

@@ -162,7 +162,7 @@ class ProgramWriter {
 
   Step write(const std::vector<size_t>& members) {
     const Step& last = g_.steps[members.back()];
-    Step fused{&fused_p, {}, last.stream, {}, {}, {}};
+    Step fused{&fused_p, {}, last.stream, {}, {}, {}, last.origin};
     auto program = std::make_shared<Program>();
     std::vector<int> touched = number_operands(members, *program, fused);
     for (size_t m : members) {
@@ -176,6 +176,8 @@ class ProgramWriter {
       uint16_t* operand[] = {&instr.a, &instr.b, &instr.c};
       for (size_t k = 0; k < s.in.size(); ++k) *operand[k] = static_cast<uint16_t>(number_[static_cast<size_t>(s.in[k])]);
       program->code.push_back(instr);
+      if (s.origin && program->origins.empty()) program->origins.resize(members.size());
+      if (s.origin) program->origins[program->code.size() - 1] = s.origin;
       if (escapes_[static_cast<size_t>(s.out[0])]) {
         program->outputs.push_back(static_cast<uint16_t>(number_[static_cast<size_t>(s.out[0])]));
         fused.out.push_back(s.out[0]);
@@ -250,6 +252,8 @@ const Primitive fused_p = define<FusedParams>({
             values.push_back(broadcast_to(value, shape));
           }
           for (const Instr& i : program.code) {
+            size_t number = static_cast<size_t>(&i - program.code.data());
+            OriginScope origin(program.origins.empty() ? nullptr : program.origins[number]);
             if (i.cast) {
               values.push_back(astype(values[i.a], i.out));
               continue;

@@ -41,6 +41,8 @@ struct Program {
   std::vector<Constant> constants;
   std::vector<Instr> code;
   std::vector<uint16_t> outputs;  ///< Value numbers; may repeat, may name inputs or constants.
+  /// Where each instruction's call was made; empty if that was not traced. Not part of the program's identity.
+  std::vector<std::shared_ptr<const std::string>> origins = {};
 
   size_t n_values() const { return inputs.size() + constants.size() + code.size(); }
   /// The dtype of a value.

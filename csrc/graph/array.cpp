@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <utility>
 
 #include "graph/primitive.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 std::atomic<uint64_t> serial_counter{1};
 std::atomic<OriginSource> origin_source{nullptr};
+thread_local const OriginScope* origin_scope = nullptr;
 
 // Guards the `outputs` of records with several outputs: a sibling may die on one thread while another asks
 // for it. Contention is negligible: the lock is held for a few instructions.
@@ -83,6 +85,7 @@ Node* new_output(CallRecord* record, uint32_t k, Type type, uint64_t mark) {
   }
   node->call = record;
   node->index = k;
+  node->serial = record->serial;
   node->newest_mark = mark;
   record->outputs[k] = node;
   return node;
@@ -91,6 +94,9 @@ Node* new_output(CallRecord* record, uint32_t k, Type type, uint64_t mark) {
 }  // namespace
 
 void set_origin_source(OriginSource source) { origin_source = source; }
+bool origins_traced() { return origin_source.load(std::memory_order_relaxed) != nullptr; }
+OriginScope::OriginScope(std::shared_ptr<const std::string> origin) : origin_(std::move(origin)), outer_(std::exchange(origin_scope, this)) {}
+OriginScope::~OriginScope() { origin_scope = outer_; }
 
 uint64_t next_serial() { return serial_counter.fetch_add(1, std::memory_order_relaxed); }
 
@@ -125,7 +131,9 @@ void detach(Node& node) {
 
 CallRecord::CallRecord(const Primitive& p, Params ps, SmallVector<array, 3> in, uint32_t n, uint64_t s)
     : primitive(&p), params(std::move(ps)), inputs(std::move(in)), stream(current_stream()), serial(s), n_out(n), outputs(n, nullptr) {
-  if (OriginSource source = origin_source.load(std::memory_order_relaxed)) origin = source();
+  if (OriginSource source = origin_source.load(std::memory_order_relaxed)) {
+    origin = origin_scope && origin_scope->origin_ ? origin_scope->origin_ : source();
+  }
 }
 
 array CallRecord::living_output(uint32_t k) {

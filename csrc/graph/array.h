@@ -165,6 +165,7 @@ struct Node : FreeListed<Node> {
   bool placeholder = false;
   Dtype dtype;
   uint32_t index = 0;           ///< Which output of `call`.
+  uint64_t serial = 0;          ///< Of the call that makes this; 0: a leaf. Outlives the call.
   uint64_t newest_mark = 0;     ///< Serial of the newest marker or placeholder that this depends on; 0: none.
   const char* why = nullptr;    ///< For placeholders: the transformation that made it.
   Shape shape;
@@ -214,6 +215,23 @@ void detach(Node& node);
 using OriginSource = std::shared_ptr<const std::string> (*)();
 /// From here on every call remembers its origin, and errors of its evaluation name it. Null: stop.
 void set_origin_source(OriginSource source);
+/// Whether calls remember their origin.
+bool origins_traced();
+
+/// Says for a scope where this thread's calls are made, in place of the source: for calls that a rule makes, or a
+/// graph that is run again. Null: the source is asked.
+class OriginScope {
+ public:
+  explicit OriginScope(std::shared_ptr<const std::string> origin);
+  ~OriginScope();
+  OriginScope(const OriginScope&) = delete;
+  OriginScope& operator=(const OriginScope&) = delete;
+
+ private:
+  std::shared_ptr<const std::string> origin_;
+  const OriginScope* outer_;
+  friend struct CallRecord;
+};
 
 /// A number larger than every one given before, on any thread: orders markers and calls.
 uint64_t next_serial();

@@ -18,6 +18,7 @@
 
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "graph/field.h"
 
 namespace mx {
 
@@ -41,6 +42,8 @@ size_t hash_field(const T& x) {
     return std::hash<std::string_view>()(x);
   } else if constexpr (std::is_pointer_v<T>) {
     return reinterpret_cast<size_t>(x);
+  } else if constexpr (is_optional<T>::value) {
+    return x ? mix(1, hash_field(*x)) : 0;
   } else if constexpr (requires { x.begin(); }) {
     size_t h = x.size();
     for (const auto& e : x) h = mix(h, hash_field(e));
@@ -116,6 +119,22 @@ class Params {
     if (box_) box_->print(out);
     return out.str();
   }
+  /// The parameters as data; Field::none if there are none.
+  Field to_field() const { return box_ ? box_->to_field() : Field(); }
+  /// The inverse, for a P; throws ValueError for data that no P gives.
+  template <class P>
+  static Params from_field(const Field& f) {
+    if constexpr (std::is_same_v<P, NoParams>) {
+      if (f.kind != Field::none) detail::bad_field("superfluous");
+      return {};
+    } else if constexpr (std::is_default_constructible_v<P>) {
+      P value{};
+      detail::from_field(f, value);
+      return Params(std::move(value));
+    } else {
+      detail::bad_field("of a kind that files do not hold");
+    }
+  }
 
  private:
   struct Base {
@@ -123,6 +142,7 @@ class Params {
     virtual size_t hash() const = 0;
     virtual bool equals(const Base& o) const = 0;
     virtual void print(std::ostream& out) const = 0;
+    virtual Field to_field() const = 0;
   };
   template <class P>
   struct Box final : Base {
@@ -132,6 +152,7 @@ class Params {
       return typeid(o) == typeid(Box) && detail::equal_field(value, static_cast<const Box&>(o).value);
     }
     void print(std::ostream& out) const override { detail::print_field(out, value); }
+    Field to_field() const override { return detail::to_field(value); }
     P value;
   };
   std::shared_ptr<const Base> box_;

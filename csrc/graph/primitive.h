@@ -101,6 +101,9 @@ struct Rules {
   std::function<Outs(const P&, const Batch&)> vmap = {};
   /// The outputs in simpler operations. Then no other rule and no kernel is needed.
   std::function<Outs(const P&, const Call&)> expand = {};
+  /// The outputs, computed step by step when the scheduler comes to the call (its inputs are evaluated): for loops,
+  /// which must not be unrolled. Outputs that are not `wanted` may stay undefined.
+  std::function<Outs(const P&, const Call&, const std::vector<bool>& wanted)> run = {};
   /// When the output is the first input's memory seen otherwise; nullopt if these strides do not allow it
   /// (then a kernel copies). The input is evaluated.
   std::function<std::optional<View>(const P&, const array& in, const Shape& out)> view = {};
@@ -122,7 +125,10 @@ struct Primitive {
   std::function<Arrays(const Params&, const Call&, const Outs&, const std::vector<bool>&)> pull = {};
   std::function<Outs(const Params&, const Batch&)> vmap = {};
   std::function<Outs(const Params&, const Call&)> expand = {};
+  std::function<Outs(const Params&, const Call&, const std::vector<bool>&)> run = {};
   std::function<std::optional<View>(const Params&, const array&, const Shape&)> view = {};
+  /// Makes the parameters from data, for files.
+  Params (*from_field)(const Field&) = nullptr;
   bool differentiable = true;
   int first_index_input = -1;
   Kind kind = Kind::general;
@@ -145,10 +151,12 @@ Primitive define(Rules<P> r) {
   if (r.pull) p.pull = [f = std::move(r.pull)](const Params& p, const Call& c, const Outs& ct, const std::vector<bool>& need) { return f(p.get<P>(), c, ct, need); };
   if (r.vmap) p.vmap = [f = std::move(r.vmap)](const Params& p, const Batch& b) { return f(p.get<P>(), b); };
   if (r.expand) p.expand = [f = std::move(r.expand)](const Params& p, const Call& c) { return f(p.get<P>(), c); };
+  if (r.run) p.run = [f = std::move(r.run)](const Params& p, const Call& c, const std::vector<bool>& wanted) { return f(p.get<P>(), c, wanted); };
   if (r.view) p.view = [f = std::move(r.view)](const Params& p, const array& in, const Shape& out) { return f(p.get<P>(), in, out); };
   p.differentiable = r.differentiable;
   p.first_index_input = r.first_index_input;
   p.kind = r.kind;
+  p.from_field = &Params::from_field<P>;
   return p;
 }
 

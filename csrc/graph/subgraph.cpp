@@ -18,7 +18,7 @@ Types Subgraph::output_types() const {
   return result;
 }
 
-Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since) {
+Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since, bool constants) {
   Subgraph g;
   Arrays captured;
   PointerMap<int> slots;
@@ -26,7 +26,7 @@ Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since) {
     slots[s.node()] = g.n_slots++;
     g.input_types.push_back(s.type());
   }
-  std::vector<CallRecord*> calls = calls_above(outputs, since);
+  std::vector<CallRecord*> calls = calls_above(outputs, since, constants);
   // A source made by a marker is where the piece begins: its call is not part of it.
   std::erase_if(calls, [&](CallRecord* c) {
     array out = c->living_output(0);
@@ -36,7 +36,8 @@ Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since) {
   for (CallRecord* c : calls) inside[c] = true;
   auto capture = [&](const array& a) {
     const Node* node = a.node();
-    if (slots.contains(node) || (node->newest_mark >= since && node->call && inside.contains(node->call))) return;
+    bool newer = node->newest_mark >= since || (constants && node->serial >= since);
+    if (slots.contains(node) || (newer && node->call && inside.contains(node->call))) return;
     slots[node] = g.n_slots++;
     g.captured_types.push_back(a.type());
     captured.push_back(a);
@@ -46,7 +47,7 @@ Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since) {
   }
   for (const array& out : outputs) capture(out);
   for (CallRecord* c : calls) {
-    Step step{c->primitive, c->params, c->stream, {}, {}, {}};
+    Step step{c->primitive, c->params, c->stream, {}, {}, {}, c->origin};
     for (const array& in : c->inputs) step.in.push_back(*slots.find(in.node()));
     Types inferred;
     for (uint32_t k = 0; k < c->n_out; ++k) {
@@ -72,6 +73,7 @@ Arrays replay(const Subgraph& g, std::span<const array> inputs, std::span<const 
   std::copy(captured.begin(), captured.end(), slots.begin() + g.n_inputs());
   for (const Step& s : g.steps) {
     StreamScope scope(s.stream);
+    OriginScope origin(s.origin);
     SmallVector<array, 3> in;
     for (int i : s.in) in.push_back(slots[static_cast<size_t>(i)]);
     if (s.out.size() == 1) {

@@ -18,6 +18,7 @@ struct Step {
   std::vector<int> in;   ///< Slots.
   std::vector<int> out;  ///< Slots; one per output.
   Types types;           ///< Of the outputs.
+  std::shared_ptr<const std::string> origin = {};  ///< Of the call, if it was traced.
 };
 
 struct Subgraph {
@@ -39,7 +40,8 @@ struct Extract {
 };
 
 /// What lies between `sources` (markers or placeholders made since `since`) and `outputs`.
-Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since);
+/// With `constants`, also what was computed since then from captured arrays alone, unless it has a value already.
+Extract extract(const Arrays& outputs, const Arrays& sources, uint64_t since, bool constants = false);
 
 /// The outputs for other inputs and captured arrays, of the same types.
 Arrays replay(const Subgraph& graph, std::span<const array> inputs, std::span<const array> captured);

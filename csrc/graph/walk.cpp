@@ -4,15 +4,16 @@
 
 namespace mx {
 
-std::vector<CallRecord*> calls_above(std::span<const array> outputs, uint64_t since) {
+std::vector<CallRecord*> calls_above(std::span<const array> outputs, uint64_t since, bool constants) {
   std::vector<CallRecord*> found;
   PointerMap<bool> seen;
   auto visit = [&](const array& a) {
     const Node& node = *a.node();
     // Records of older nodes are not looked at: another thread may be evaluating, and so dropping, them.
-    if (node.newest_mark < since || node.placeholder) return;
+    bool constant = node.newest_mark < since;
+    if (node.placeholder || (constant && !(constants && node.serial >= since && !node.available))) return;
     if (!node.call) {
-      if (since == 0) return;
+      if (since == 0 || constant) return;
       throw TransformError(
           "[transform] a value inside the transformed function was evaluated on another thread, which cut its graph; "
           "evaluate on the thread that runs the function.");

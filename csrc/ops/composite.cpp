@@ -81,6 +81,7 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims) {
   if (is_complex(x.dtype())) {
     if (x.size() == 0) return sum(x, fixed, keepdims);
     array m = stop_gradient(max(x, fixed, true));
+    m = where(isfinite(real(m)), m, weak(0, m));  // a row of -inf gives -inf
     array y = log(sum(exp(x - m), fixed, true)) + m;
     return keepdims ? y : squeeze(y, fixed);
   }

@@ -32,6 +32,9 @@ array radians(const array& a);
 /// `a` rounded to `decimals` places (negative: to tens, hundreds, ...), halves to even.
 array round(const array& a, int decimals = 0);
 
+/// The number next to `a` in the direction of `b`, in their dtype. Its derivative in `a` is 1.
+array nextafter(const array& a, const array& b);
+
 /// Whether an element is that infinity.
 array isposinf(const array& a);
 array isneginf(const array& a);

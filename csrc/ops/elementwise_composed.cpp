@@ -69,6 +69,25 @@ array round(const array& a, int decimals) {
   return astype(where(isfinite(y), y, stop_gradient(x)), t);
 }
 
+// The bits of a float, read as an integer, count its magnitude: the neighbours are one apart.
+array nextafter(const array& a, const array& b) {
+  Dtype t = promote(a.dtype(), b.dtype());
+  if (is_complex(t)) throw DtypeError(cat("[nextafter] dtype not supported: the input is ", t, "; need a real dtype. Convert with astype."));
+  if (!is_floating(t)) t = Dtype::float32;
+  Shape shape = broadcast_shapes(a.shape(), b.shape(), "nextafter");
+  array from = broadcast_to(astype(a, t), shape), x = stop_gradient(from), y = stop_gradient(broadcast_to(astype(b, t), shape));
+  Dtype bits_type = is_half(t) ? Dtype::int16 : t == Dtype::float32 ? Dtype::int32 : Dtype::int64;
+  array bits = view(x, bits_type), one(1, bits_type), zero(0.0, t);
+  array away_from_zero = equal(greater(y, x), greater(x, zero));
+  array moved = view(where(away_from_zero, bits + one, bits - one), t);
+  array next = where(equal(x, zero), copysign(view(one, t), y), moved);
+  next = where(equal(x, y), y, next);
+  next = where(logical_or(isnan(x), isnan(y)), x + y, next);
+  // Adds 0, with the derivative 1; where that would lose a sign or an infinity, nothing.
+  array carrier = where(isfinite(x), from - x, zero);
+  return where(logical_and(isfinite(next), not_equal(next, zero)), next + carrier, next);
+}
+
 array isposinf(const array& a) {
   if (!is_inexact(a.dtype())) return truth(a, false);
   return equal(a, array(std::numeric_limits<double>::infinity(), a.dtype()));

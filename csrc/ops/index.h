@@ -51,6 +51,8 @@ array scatter_max(const array& a, const Arrays& indices, const array& updates, c
 
 /// The indices of the true (non-zero) elements, one int64 array per axis. Evaluates `a`; in a trace: TransformError.
 Arrays nonzero(const array& a);
+/// Element i along `axis` counts[i] times in a row; one count serves all. Evaluates the counts.
+array repeat(const array& a, const array& counts, int axis);
 /// a[mask] for a boolean mask that covers the leading axes of `a`. Evaluates the mask.
 array masked_select(const array& a, const array& mask);
 /// a with a[mask] = values: values are a scalar, broadcast to the selection, or (when they broadcast to `a` and

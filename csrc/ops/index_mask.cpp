@@ -16,16 +16,21 @@ namespace mx {
 
 namespace {
 
-// Positions of the true elements of `mask` in row order, as an int64 array. Evaluates the mask.
-array true_places(const array& mask, const char* what) {
-  array flat = contiguous(mask);
+// The elements of `a`, evaluated and in row order.
+array values_of(const array& a, const char* what, const char* instead) {
+  array flat = contiguous(a);
   try {
     flat.eval();
   } catch (const TransformError& e) {
-    throw TransformError(cat("[index] ", what, " has as many elements as there are true values, and these are not known while "
-                             "the function is being traced. Use mx.where(mask, x, fill), or x[mask] = value with one value for all. (",
-                             e.what(), ")"));
+    throw TransformError(cat("[index] ", what, ", and its values are not known while the function is being traced. ", instead, " (", e.what(), ")"));
   }
+  return flat;
+}
+
+// Positions of the true elements of `mask` in row order, as an int64 array. Evaluates the mask.
+array true_places(const array& mask, const char* what) {
+  array flat = values_of(mask, cat(what, " has as many elements as the mask has true values").c_str(),
+                         "Use mx.where(mask, x, fill), or x[mask] = value with one value for all.");
   const bool* values = flat.data<bool>();
   auto n_true = static_cast<size_t>(std::count(values, values + flat.size(), true));
   // Written without a branch: each position goes to the next free place, which false ones leave free.
@@ -85,6 +90,25 @@ Arrays nonzero(const array& a) {
     out.push_back(array::from<int64_t>(along, places.shape()));
   }
   return out;
+}
+
+array repeat(const array& a, const array& counts, int axis) {
+  int at = normalize_axis(axis, a.ndim(), "repeat");
+  int64_t n = a.shape(at);
+  if (!is_integer(counts.dtype())) throw DtypeError(cat("[repeat] repeats must be integers: dtype is ", counts.dtype(), "."));
+  if (counts.ndim() > 1 || (counts.size() != 1 && counts.size() != n)) {
+    throw ValueError(cat("[repeat] repeats does not fit axis ", at, ": its shape is ", counts.shape(), "; need (", n, ",), (1,) or ()."));
+  }
+  array known = values_of(astype(counts, Dtype::int64), "the size of the result depends on repeats", "Use an int.");
+  const int64_t* values = known.data<int64_t>();
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t count = values[counts.size() == 1 ? 0 : i];
+    if (count < 0) throw ValueError(cat("[repeat] repeats holds ", count, "; need numbers >= 0."));
+    places.insert(places.end(), static_cast<size_t>(count), i);
+  }
+  auto total = static_cast<int64_t>(places.size());
+  return take(a, array::from<int64_t>(places, {total}), at);
 }
 
 array masked_select(const array& a, const array& mask) {

@@ -77,8 +77,8 @@ namespace {
 
 void check_inexact(const char* op, const array& a, const array& b, Dtype t) {
   if (is_inexact(t)) return;
-  throw DtypeError(cat("[", op, "] integers have no matrix product: a is ", a.dtype(), ", b is ", b.dtype(),
-                       "; need a floating or complex dtype. Convert with astype, or use tensordot or einsum."));
+  throw DtypeError(cat("[", op, "] not for this dtype: a is ", a.dtype(), ", b is ", b.dtype(),
+                       "; need a floating or complex dtype, or integers for matmul, tensordot and einsum. Convert with astype."));
 }
 
 struct Operands {
@@ -138,7 +138,7 @@ array product(const char* op, const array& a, const array& b, Dtype t) {
 
 array matmul(const array& a, const array& b) {
   Dtype t = promote(a.dtype(), b.dtype());
-  check_inexact("matmul", a, b, t);
+  if (is_bool(t)) check_inexact("matmul", a, b, t);
   return product("matmul", a, b, t);
 }
 

@@ -14,6 +14,8 @@
 #include "ops/cast.h"
 #include "ops/composite.h"
 #include "ops/index.h"
+#include "ops/linalg_spectral.h"
+#include "ops/matmul.h"
 #include "ops/movement.h"
 #include "ops/operators.h"
 #include "ops/random_params.h"
@@ -253,6 +255,29 @@ array laplace(const Shape& shape, Dtype dtype, const array& loc, const array& sc
 }
 
 array laplace(const Shape& shape, Dtype dtype, const array& key) { return laplace(shape, dtype, {}, {}, key); }
+
+// Standard normal vectors times the square root of the covariance, which does not depend on the signs of its eigenvectors.
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype, const array& key) {
+  constexpr std::string_view op = "random.multivariate_normal";
+  if (dtype != Dtype::float32) throw DtypeError(cat("[", op, "] dtype is ", dtype, "; need float32."));
+  if (mean.ndim() < 1 || cov.ndim() < 2) {
+    throw ValueError(cat("[", op, "] too few dimensions: mean is ", mean.shape(), ", cov is ", cov.shape(),
+                         "; need (..., n) and (..., n, n)."));
+  }
+  if (cov.shape(-1) != cov.shape(-2) || cov.shape(-1) != mean.shape(-1)) {
+    throw ValueError(cat("[", op, "] sizes do not fit: mean is ", mean.shape(), ", cov is ", cov.shape(),
+                         "; need (..., n) and (..., n, n)."));
+  }
+  check_shape(shape, op);
+  Shape means(mean.shape().begin(), mean.shape().end() - 1), covs(cov.shape().begin(), cov.shape().end() - 2);
+  Shape drawn = broadcast_shapes(broadcast_shapes(means, covs, op), shape, op);
+  drawn.push_back(mean.shape(-1));
+  // A covariance in float64 is used as such; the draws are float32.
+  array root = linalg::psd_sqrt(astype(cov, cov.dtype() == Dtype::float64 ? Dtype::float64 : dtype));
+  array x = astype(normal(drawn, dtype, key_or_next(key, op)), root.dtype());
+  array y = squeeze(matmul(expand_dims(x, -2), root), -2);
+  return mean.dtype() == Dtype::float64 ? y + mean : astype(y, dtype) + mean;
+}
 
 namespace {
 

@@ -56,6 +56,11 @@ array gumbel(const Shape& shape, Dtype dtype = Dtype::float32, const array& key 
 array laplace(const Shape& shape, Dtype dtype, const array& loc, const array& scale, const array& key = {});
 array laplace(const Shape& shape, Dtype dtype = Dtype::float32, const array& key = {});
 
+/// Jointly normal vectors (..., n) with mean (..., n) and covariance (..., n, n), which must be symmetric and positive
+/// semi-definite; an empty `shape` means the batch shape of the two. Differentiable in both. dtype: float32.
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype = Dtype::float32,
+                          const array& key = {});
+
 /// Indices (uint32) along `axis` drawn with probabilities softmax(logits); the other axes broadcast to `shape`.
 array categorical(const array& logits, int axis, const Shape& shape, const array& key = {});
 /// `num_samples` draws per distribution, in a new last axis.

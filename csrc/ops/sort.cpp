@@ -74,15 +74,21 @@ const Primitive searchsorted_p = define<SearchParams>({
 
 // ---- public functions
 
-array sort(const array& a, std::optional<int> axis) {
-  if (!axis) return sort(flatten(a), 0);
+array sort(const array& a, std::optional<int> axis, bool descending) {
+  if (!axis) return sort(flatten(a), 0, descending);
   int at = normalize_axis(*axis, a.ndim(), "sort");
+  if (descending) return flip(sort(a, at), at);
   return make_node(sort_p, SortParams{at}, {a}, a.type());
 }
 
-array argsort(const array& a, std::optional<int> axis) {
-  if (!axis) return argsort(flatten(a), 0);
+array argsort(const array& a, std::optional<int> axis, bool descending) {
+  if (!axis) return argsort(flatten(a), 0, descending);
   int at = normalize_axis(*axis, a.ndim(), "argsort");
+  if (descending && a.shape(at) > 0) {
+    // Flipped before as well as after: equal elements keep their order.
+    array order = flip(argsort(flip(a, at), at), at);
+    return array(a.shape(at) - 1, order.dtype()) - order;
+  }
   return make_node(argsort_p, SortParams{at}, {a}, {index_dtype(a.shape(at)), a.shape()});
 }
 

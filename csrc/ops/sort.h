@@ -12,9 +12,10 @@
 
 namespace mx {
 
-array sort(const array& a, std::optional<int> axis = -1);
+/// `descending` reverses the order, NaN included.
+array sort(const array& a, std::optional<int> axis = -1, bool descending = false);
 /// The indices that sort `a`; equal elements keep their order.
-array argsort(const array& a, std::optional<int> axis = -1);
+array argsort(const array& a, std::optional<int> axis = -1, bool descending = false);
 /// A copy in which element `kth` is where sorting would put it, with no larger one before and no smaller one after.
 array partition(const array& a, int64_t kth, std::optional<int> axis = -1);
 array argpartition(const array& a, int64_t kth, std::optional<int> axis = -1);

@@ -18,6 +18,7 @@
 #include "base/pointer_map.h"
 #include "graph/marker.h"
 #include "runtime/backend.h"
+#include "runtime/nan_check.h"
 
 namespace mx {
 
@@ -98,7 +99,7 @@ void set_storage(Node& node, Storage storage) {
 // work in place.
 BufferRef donated(CallRecord& call, const Node& out) {
   Kind kind = call.primitive->kind;
-  if (kind == Kind::general || must_retain(out)) return nullptr;
+  if (kind == Kind::general || must_retain(out) || checking_nans()) return nullptr;
   size_t n_candidates = kind == Kind::update ? 1 : call.inputs.size();
   for (size_t i = 0; i < n_candidates; ++i) {
     const Node& node = *call.inputs[i].node();
@@ -147,10 +148,12 @@ void run_kernel(Backend& device, CallRecord& call, std::span<array> outs) {
 
 void run_call(CallRecord& call) {
   SmallVector<array, 1> outs;
+  SmallVector<bool, 4> wanted;
   bool done = true;
   for (uint32_t k = 0; k < call.n_out; ++k) {
     outs.push_back(call.living_output(k));
-    done &= !outs.back().defined() || outs.back().available();
+    wanted.push_back(outs.back().defined() && !outs.back().available());
+    done &= !wanted.back();
   }
   if (done) return;
   for (uint32_t k = 0; k < call.n_out; ++k) {
@@ -169,10 +172,22 @@ void run_call(CallRecord& call) {
     Backend& device = backend(call.stream.device.kind);
     if (device.has_kernel(p)) {
       run_kernel(device, call, {outs.data(), outs.size()});
+      if (checking_nans()) {
+        device.synchronize(call.stream);
+        check_nans(call, {outs.data(), outs.size()});
+      }
+    } else if (p.run) {
+      StreamScope scope(call.stream);
+      OriginScope origin(call.origin);
+      Outs found = p.run(call.params, Call(call), std::vector<bool>(wanted.begin(), wanted.end()));
+      for (uint32_t k = 0; k < call.n_out; ++k) {
+        if (wanted[k]) set_storage(*outs[k].node(), found[k].eval().storage());
+      }
     } else if (p.expand) {
       Outs simpler;
       {
         StreamScope scope(call.stream);
+        OriginScope origin(call.origin);
         simpler = p.expand(call.params, Call(call));
       }
       eval(std::span<const array>(simpler.begin(), simpler.size()));
@@ -182,7 +197,7 @@ void run_call(CallRecord& call) {
     }
   }
   for (array& out : outs) {
-    if (!must_retain(*out.node())) detach(*out.node());
+    if (out.available() && !must_retain(*out.node())) detach(*out.node());
   }
 }
 

@@ -60,9 +60,9 @@ template <class T> MX_FN T remainder(T a, T b, Real) {
   if (r == T(0)) return m::copysign(r, b);
   return (r < T(0)) != (b < T(0)) ? r + b : r;
 }
-/// floor(a / b) without the rounding of a / b: whole numbers of b are found first. a / 0 as in divide.
+/// floor(a / b) without the rounding of a / b: whole numbers of b are found first. a / 0 and ±inf / b as in divide.
 template <class T> MX_FN T floor_divide(T a, T b, Real) {
-  if (b == T(0)) return a / b;
+  if (b == T(0) || m::fabs(a) == infinity<T>()) return a / b;
   T r = fmod(a, b), q = (a - r) / b;
   if (r != T(0) && (r < T(0)) != (b < T(0))) q -= T(1);
   if (q == T(0)) return m::copysign(T(0), a / b);
@@ -131,6 +131,7 @@ template <class T> MX_FN T remainder(T a, T b) { return binary_detail::remainder
 template <class T> MX_FN T power(T a, T b) { return binary_detail::power(a, b, category<T>()); }
 template <class T> MX_FN T arctan2(T a, T b) { return m::atan2(a, b); }
 template <class T> MX_FN T hypot(T a, T b) { return binary_detail::hypot(a, b); }
+template <class T> MX_FN T copysign(T a, T b) { return m::copysign(a, b); }
 template <class T> MX_FN T logaddexp(T a, T b) { return binary_detail::logaddexp(a, b, category<T>()); }
 template <class T> MX_FN T maximum(T a, T b) { return binary_detail::maximum(a, b, category<T>()); }
 template <class T> MX_FN T minimum(T a, T b) { return binary_detail::minimum(a, b, category<T>()); }

@@ -69,6 +69,19 @@ MX_FN Complex<R> divide(Complex<R> a, Complex<R> b) {
   return make_complex((a.re * r + a.im) / d, (a.im * r - a.re) / d);
 }
 
+/// 1 / z, its zeros signed as those of the conjugate.
+template <class R>
+MX_FN Complex<R> reciprocal(Complex<R> z) {
+  if (z.re == R(0) && z.im == R(0)) return make_complex(R(1) / m::fabs(z.re), not_a_number<R>());
+  if (infinite(z)) return make_complex(m::copysign(R(0), z.re), m::copysign(R(0), -z.im));
+  if (m::fabs(z.re) >= m::fabs(z.im)) {
+    R r = z.im / z.re, d = z.re + z.im * r;
+    return make_complex(R(1) / d, -r / d);
+  }
+  R r = z.re / z.im, d = z.re * r + z.im;
+  return make_complex(r / d, R(-1) / d);
+}
+
 /// r e^{i t}, where an infinite or zero r times an exact 0 stays 0.
 template <class R>
 MX_FN Complex<R> polar(R r, R t) {
@@ -78,14 +91,23 @@ MX_FN Complex<R> polar(R r, R t) {
   return make_complex(r * m::cos(t), r * m::sin(t));
 }
 
+// A finite number has no direction at an angle that is not finite: exp, sinh, ... of it are NaN.
+template <class R> MX_FN bool no_direction(Complex<R> z) { return is_finite(z.re) && !is_finite(z.im); }
+template <class R> MX_FN Complex<R> both_nan() { return make_complex(not_a_number<R>(), not_a_number<R>()); }
+
 template <class R>
 MX_FN Complex<R> exp(Complex<R> z) {
+  if (no_direction(z)) return both_nan<R>();
   return polar(m::exp(z.re), z.im);
 }
 
 template <class R>
 MX_FN Complex<R> expm1(Complex<R> z) {
   if (z.im == R(0)) return make_complex(m::expm1(z.re), z.im);
+  if (no_direction(z)) return both_nan<R>();
+  if (!is_finite(z.im)) {
+    return z.re == -infinity<R>() ? make_complex(R(-1), R(0)) : make_complex(z.re, not_a_number<R>());
+  }
   R s = m::sin(z.im / R(2));
   R re = m::expm1(z.re) * m::cos(z.im) - R(2) * s * s;
   return make_complex(re, m::exp(z.re) * m::sin(z.im));
@@ -128,22 +150,26 @@ MX_FN Complex<R> sqrt(Complex<R> z) {
   return make_complex(m::fabs(z.im) / (R(2) * t), m::copysign(t, z.im));
 }
 
+// An infinite real part stays infinite at any angle; a zero one gives a zero, with the sign of the product.
 template <class R>
 MX_FN Complex<R> sinh(Complex<R> z) {
   if (z.im == R(0)) return make_complex(m::sinh(z.re), z.im);
-  if (z.re == R(0)) return make_complex(z.re, m::sin(z.im));
+  if (!is_finite(z.im) && !is_finite(z.re)) return make_complex(z.re, not_a_number<R>());
+  if (z.re == R(0)) return make_complex(is_finite(z.im) ? z.re * m::cos(z.im) : z.re, m::sin(z.im));
   return make_complex(m::sinh(z.re) * m::cos(z.im), m::cosh(z.re) * m::sin(z.im));
 }
 template <class R>
 MX_FN Complex<R> cosh(Complex<R> z) {
-  if (z.im == R(0)) return make_complex(m::cosh(z.re), z.re * z.im == z.re * z.im ? z.re * z.im : R(0));
-  if (z.re == R(0)) return make_complex(m::cos(z.im), R(0));
+  if (z.im == R(0)) return make_complex(m::cosh(z.re), m::copysign(R(1), z.re) * z.im);
+  if (!is_finite(z.im) && !is_finite(z.re)) return make_complex(m::fabs(z.re), not_a_number<R>());
+  if (z.re == R(0)) return make_complex(m::cos(z.im), is_finite(z.im) ? z.re * m::sin(z.im) : R(0));
   return make_complex(m::cosh(z.re) * m::cos(z.im), m::sinh(z.re) * m::sin(z.im));
 }
 /// As Kahan: with t = tan(im), s = sinh(re): (s sqrt(1+s²)(1+t²) + i t) / (1 + s²(1+t²)).
 template <class R>
 MX_FN Complex<R> tanh(Complex<R> z) {
   if (z.im == R(0)) return make_complex(m::tanh(z.re), z.im);
+  if (no_direction(z)) return make_complex(z.re == R(0) ? z.re : not_a_number<R>(), not_a_number<R>());
   if (m::fabs(z.re) > R(40)) {
     R s = is_finite(z.im) ? m::sin(R(2) * z.im) : R(0);
     return make_complex(m::copysign(R(1), z.re), R(2) * m::exp(R(-2) * m::fabs(z.re)) * s);
@@ -164,6 +190,7 @@ template <class R> MX_FN Complex<R> tan(Complex<R> z) { return over_i(complex_de
 template <class R>
 MX_FN Complex<R> arcsin(Complex<R> z) {
   if (infinite(z)) return make_complex(m::atan2(z.re, m::fabs(z.im)), m::copysign(infinity<R>(), z.im));
+  if (z.re == R(0) && is_nan(z.im)) return z;
   Complex<R> p = complex_detail::sqrt(make_complex(R(1) - z.re, -z.im)), q = complex_detail::sqrt(make_complex(R(1) + z.re, z.im));
   R im = m::asinh(p.re * q.im - p.im * q.re);
   return make_complex(m::atan2(z.re, p.re * q.re - p.im * q.im), is_nan(im) ? im : m::copysign(im, z.im));
@@ -171,12 +198,14 @@ MX_FN Complex<R> arcsin(Complex<R> z) {
 template <class R>
 MX_FN Complex<R> arccos(Complex<R> z) {
   if (infinite(z)) return make_complex(m::atan2(m::fabs(z.im), z.re), m::copysign(infinity<R>(), -z.im));
+  if (z.re == R(0) && is_nan(z.im)) return make_complex(R(1.57079632679489661923), z.im);
   Complex<R> p = complex_detail::sqrt(make_complex(R(1) - z.re, -z.im)), q = complex_detail::sqrt(make_complex(R(1) + z.re, z.im));
   return make_complex(R(2) * m::atan2(p.re, q.re), m::asinh(q.re * p.im - q.im * p.re));
 }
 template <class R>
 MX_FN Complex<R> arccosh(Complex<R> z) {
   if (infinite(z)) return make_complex(infinity<R>(), m::atan2(z.im, z.re));
+  if (z.re == R(0) && is_nan(z.im)) return make_complex(z.im, R(1.57079632679489661923));
   Complex<R> p = complex_detail::sqrt(make_complex(z.re - R(1), z.im)), q = complex_detail::sqrt(make_complex(z.re + R(1), z.im));
   return make_complex(m::asinh(p.re * q.re + p.im * q.im), R(2) * m::atan2(p.im, q.re));
 }
@@ -185,11 +214,13 @@ template <class R>
 MX_FN Complex<R> arctanh(Complex<R> z) {
   R x = z.re, y = z.im, half_pi = R(1.57079632679489661923);
   R big = m::fabs(x) > m::fabs(y) ? m::fabs(x) : m::fabs(y);
+  if (is_nan(y)) return x == R(0) || m::fabs(x) == infinity<R>() ? make_complex(m::copysign(R(0), x), y) : make_complex(y, y);
+  if (is_nan(x)) return m::fabs(y) == infinity<R>() ? make_complex(R(0), m::copysign(half_pi, y)) : make_complex(x, x);
   if (big > R(1e18)) {
     // Far out: Re(1/z) and a right angle.
     Complex<R> w = complex_detail::divide(make_complex(R(1), R(0)), z);
     R re = is_nan(w.re) ? R(0) : w.re;
-    return make_complex(m::copysign(m::fabs(re), x), is_nan(y) ? y : m::copysign(half_pi, y));
+    return make_complex(m::copysign(m::fabs(re), x), m::copysign(half_pi, y));
   }
   R d = (R(1) - x) * (R(1) - x) + y * y;
   R re = R(0.25) * m::log1p(R(4) * m::fabs(x) / ((R(1) - m::fabs(x)) * (R(1) - m::fabs(x)) + y * y));

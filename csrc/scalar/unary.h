@@ -83,6 +83,9 @@ template <class T> MX_FN bool isfinite(T, Integer) { return true; }
 template <class T> MX_FN bool isfinite(T x, Real) { return is_finite(x); }
 template <class T> MX_FN bool isfinite(T x, ComplexNumber) { return is_finite(x.re) && is_finite(x.im); }
 
+template <class T> MX_FN bool signbit(T x, Integer) { return x < T(0); }
+template <class T> MX_FN bool signbit(T x, Real) { return m::copysign(T(1), x) < T(0); }
+
 MX_FN bool bitwise_invert(bool x) { return !x; }
 template <class T> MX_FN T bitwise_invert(T x) { return T(~x); }
 
@@ -96,6 +99,8 @@ template <class T> MX_FN T sign(T x) { return unary_detail::sign(x, category<T>(
 template <class T> MX_FN bool isnan(T x) { return unary_detail::isnan(x, category<T>()); }
 template <class T> MX_FN bool isinf(T x) { return unary_detail::isinf(x, category<T>()); }
 template <class T> MX_FN bool isfinite(T x) { return unary_detail::isfinite(x, category<T>()); }
+template <class T> MX_FN bool signbit(T x) { return unary_detail::signbit(x, category<T>()); }
+MX_FN bool signbit(bool) { return false; }
 template <class T> MX_FN T bitwise_invert(T x) { return unary_detail::bitwise_invert(x); }
 MX_FN bool logical_not(bool x) { return !x; }
 MX_FN bool abs(bool x) { return x; }
@@ -139,8 +144,7 @@ template <class R> MX_FN Complex<R> rsqrt(Complex<R> x) {
   return complex_cast<R>(complex_detail::divide(one, complex_detail::sqrt(widen(x))));
 }
 template <class R> MX_FN Complex<R> reciprocal(Complex<R> x) {
-  Complex<Wide<R>> one = {1, 0};
-  return complex_cast<R>(complex_detail::divide(one, widen(x)));
+  return complex_cast<R>(complex_detail::reciprocal(widen(x)));
 }
 template <class R> MX_FN Complex<R> exp(Complex<R> x) { return complex_cast<R>(complex_detail::exp(widen(x))); }
 template <class R> MX_FN Complex<R> expm1(Complex<R> x) { return complex_cast<R>(complex_detail::expm1(widen(x))); }

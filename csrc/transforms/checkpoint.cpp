@@ -1,5 +1,6 @@
 #include "transforms/checkpoint.h"
 
+#include "graph/effects.h"
 #include "graph/marker.h"
 #include "ops/cast.h"
 #include "transforms/vjp.h"
@@ -62,7 +63,11 @@ Arrays checkpoint(const Function& f, const Arrays& inputs) {
   {
     LiveTrace trace;
     Arrays marks = mark(inputs);
+    Effects effects;
     piece = extract(f(marks), marks, trace.since());
+    // Not part of the piece: what happens in the forward pass must not happen again when it is recomputed.
+    effects.stop();
+    for (const array& token : effects.take()) add_effect(token);
   }
   SmallVector<array, 3> all(inputs.begin(), inputs.end());
   for (const array& a : piece.captured) all.push_back(a);

@@ -4,9 +4,11 @@
 // pullback the same way gives the jvp. Such a derived walk stays inside the rule's own graph, because its
 // sources are newer than everything the rule refers to.
 
+#include "graph/effects.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
 #include "ops/movement.h"
+#include "transforms/custom.h"
 #include "transforms/jvp.h"
 #include "transforms/rules.h"
 #include "transforms/vjp.h"
@@ -91,6 +93,7 @@ Outs push_from_pull(CallRecord& call, const Arrays& tangents) {
     return linear;
   };
   LiveTrace trace;
+  Effects none;  // A user's rule has no values here.
   Arrays v;
   for (const Type& t : out_types) v.push_back(array::placeholder(t, "jvp"));
   Arrays linear = pullback(v);
@@ -100,6 +103,7 @@ Outs push_from_pull(CallRecord& call, const Arrays& tangents) {
 // vjp from jvp: the pushforward t -> J t, transposed.
 Arrays pull_from_push(CallRecord& call, const Outs& cotangents, const std::vector<bool>& need) {
   LiveTrace trace;
+  Effects none;
   Arrays tangents(need.size()), sources;
   for (size_t i = 0; i < need.size(); ++i) {
     if (!need[i]) continue;
@@ -163,6 +167,11 @@ Outs vmap_through_expand(CallRecord& call, const Arrays& inputs, const std::vect
 
 }  // namespace
 
+std::shared_ptr<const std::string> origin_of_rule(const CallRecord& call, const char* rule) {
+  if (!call.origin || call.primitive == &custom_p || !origins_traced()) return nullptr;
+  return std::make_shared<std::string>(cat(*call.origin, ", in the ", rule, " of ", call.primitive->name));
+}
+
 Outs push_call(CallRecord& call, const Arrays& tangents) {
   const Primitive& p = *call.primitive;
   Arrays ts(tangents);
@@ -173,6 +182,7 @@ Outs push_call(CallRecord& call, const Arrays& tangents) {
   }
   if (!any) return Outs::none(call.n_out);
   StreamScope scope(call.stream);
+  OriginScope origin(origin_of_rule(call, "jvp"));
   if (p.push) return p.push(call.params, Call(call), ts);
   if (p.jvp) {
     Outs sum = Outs::none(call.n_out);
@@ -198,6 +208,7 @@ Arrays pull_call(CallRecord& call, Outs cotangents, std::vector<bool>& need) {
   Arrays cts(need.size());
   if (!any) return cts;
   StreamScope scope(call.stream);
+  OriginScope origin(origin_of_rule(call, "vjp"));
   if (p.pull || p.vjp) fill_zeros(call, cotangents);
   if (p.pull) return p.pull(call.params, Call(call), cotangents, need);
   if (p.vjp) {
@@ -214,6 +225,7 @@ Arrays pull_call(CallRecord& call, Outs cotangents, std::vector<bool>& need) {
 Outs vmap_call(CallRecord& call, const Arrays& inputs, const std::vector<bool>& mapped, int64_t size) {
   const Primitive& p = *call.primitive;
   StreamScope scope(call.stream);
+  OriginScope origin(&p == &custom_p ? nullptr : call.origin);
   if (p.vmap) return p.vmap(call.params, Batch(Call(call), inputs, mapped, size));
   if (p.expand) return vmap_through_expand(call, inputs, mapped, size);
   return vmap_by_loop(call, inputs, mapped, size);
@@ -221,6 +233,7 @@ Outs vmap_call(CallRecord& call, const Arrays& inputs, const std::vector<bool>& 
 
 Arrays transpose_linear(const std::function<Arrays(const Arrays&)>& linear, const Types& in_types, const Arrays& cotangents) {
   LiveTrace trace;
+  Effects none;
   Arrays sources;
   for (const Type& t : in_types) sources.push_back(array::placeholder(t, "vjp"));
   return pull(linear(sources), cotangents, sources, trace.since());

@@ -15,6 +15,10 @@ Outs push_call(CallRecord& call, const Arrays& tangents);
 /// Inputs that cannot have one are struck from `need`.
 Arrays pull_call(CallRecord& call, Outs cotangents, std::vector<bool>& need);
 
+/// What errors say of the calls that a rule makes: where the user made the call that it is a rule of. Null if origins are
+/// not traced, and for a rule that the user wrote, which has lines of its own.
+std::shared_ptr<const std::string> origin_of_rule(const CallRecord& call, const char* rule);
+
 /// Outputs, each with its batch axis in front, for inputs with a batch axis in front where `mapped`.
 Outs vmap_call(CallRecord& call, const Arrays& inputs, const std::vector<bool>& mapped, int64_t size);
 

@@ -52,6 +52,7 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
       if (ct) cts[k] = std::move(*ct);  // used up here: its memory may go
     }
     Arrays arrived = pull_call(call, std::move(cts), need);
+    OriginScope origin(origin_of_rule(call, "vjp"));
     for (size_t i = 0; i < need.size(); ++i) {
       if (need[i] && arrived[i].defined()) arrive(call.inputs[i], std::move(arrived[i]));
     }

@@ -3,7 +3,10 @@
 
 #include "transforms/vmap.h"
 
+#include <algorithm>
+
 #include "base/pointer_map.h"
+#include "graph/effects.h"
 #include "graph/marker.h"
 #include "graph/walk.h"
 #include "ops/create.h"
@@ -28,7 +31,7 @@ class RunningIndex {
   RunningIndex& operator=(const RunningIndex&) = delete;
 };
 
-int64_t batch_size(const Arrays& inputs, const BatchAxes& in_axes, std::vector<int>& axes) {
+int64_t batch_size(const Arrays& inputs, const BatchAxes& in_axes, const VmapOptions& options, std::vector<int>& axes) {
   int64_t size = -1;
   size_t first = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -47,8 +50,36 @@ int64_t batch_size(const Arrays& inputs, const BatchAxes& in_axes, std::vector<i
     if (size < 0) first = i;
     size = n;
   }
-  if (size < 0) throw TransformError("[vmap] no input is mapped: every in_axes is None; need at least one axis.");
+  if (options.axis_size) {
+    int64_t n = *options.axis_size;
+    if (n < 0) throw ValueError(cat("[vmap] axis_size is ", n, "; need a size of at least 0."));
+    if (size >= 0 && n != size) {
+      throw TransformError(cat("[vmap] axis_size is ", n, " but input ", first, " of shape ", inputs[first].shape(), " has ", size,
+                               " examples along axis ", axes[first], "; need equal sizes."));
+    }
+    size = n;
+  }
+  if (size < 0) throw TransformError("[vmap] no input is mapped: every in_axes is None; need at least one axis, or axis_size.");
   return size;
+}
+
+// vmap_graph() for `chunk` examples at a time. Nodes are computed in the order they were made, so that what one
+// chunk needs is gone when the next begins.
+Arrays by_chunks(const Arrays& outputs, const Arrays& sources, const Arrays& batched, int64_t size, int64_t chunk, uint64_t since) {
+  if (size <= chunk) return vmap_graph(outputs, sources, batched, size, since);
+  std::vector<Arrays> parts(outputs.size());
+  for (int64_t begin = 0; begin < size; begin += chunk) {
+    int64_t end = std::min(size, begin + chunk);
+    Arrays some;
+    for (const array& b : batched) some.push_back(slice_along(b, 0, begin, end));
+    Arrays found = vmap_graph(outputs, sources, some, end - begin, since);
+    for (size_t k = 0; k < found.size(); ++k) {
+      if (found[k].defined()) parts[k].push_back(std::move(found[k]));
+    }
+  }
+  Arrays result;
+  for (const Arrays& part : parts) result.push_back(part.empty() ? array() : concatenate(part, 0));
+  return result;
 }
 
 }  // namespace
@@ -93,13 +124,17 @@ Arrays vmap_graph(const Arrays& outputs, const Arrays& sources, const Arrays& ba
   return result;
 }
 
-Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, const std::function<BatchAxes(size_t)>& out_axes) {
+Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, const std::function<BatchAxes(size_t)>& out_axes,
+            const VmapOptions& options) {
+  if (options.chunk_size && *options.chunk_size < 1) {
+    throw ValueError(cat("[vmap] chunk_size is ", *options.chunk_size, "; need at least 1."));
+  }
   if (in_axes.size() != inputs.size()) {
     throw TransformError(cat("[vmap] ", inputs.size(), " inputs but ", in_axes.size(), " in_axes; need one per input."));
   }
   [[maybe_unused]] static const bool told = (random::set_batch_index_source([] { return running_indices; }), true);
   std::vector<int> axes;
-  int64_t size = batch_size(inputs, in_axes, axes);
+  int64_t size = batch_size(inputs, in_axes, options, axes);
   LiveTrace trace;
   const char* label = placeholder_label("vmap");
   Arrays examples, sources, batched;
@@ -115,13 +150,22 @@ Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, c
   array index = array::placeholder({Dtype::int32, {}}, label);
   sources.push_back(index);
   batched.push_back(arange(size, Dtype::int32));
-  Arrays outs;
+  Arrays outs, tokens;
   {
     RunningIndex running(index);
+    Effects effects;
     outs = f(examples);
+    tokens = effects.take();
   }
   BatchAxes places = out_axes(outs.size());
-  Arrays found = vmap_graph(outs, sources, batched, size, trace.since());
+  // Effects are carried along like outputs.
+  Arrays all(outs);
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  Arrays found = by_chunks(all, sources, batched, size, options.chunk_size.value_or(std::max<int64_t>(size, 1)), trace.since());
+  for (size_t k = 0; k < tokens.size(); ++k) {
+    const array& token = found[outs.size() + k];
+    add_effect(token.defined() ? token : tokens[k]);
+  }
   Arrays result;
   for (size_t k = 0; k < outs.size(); ++k) {
     if (!places[k]) {

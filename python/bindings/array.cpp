@@ -53,9 +53,8 @@ array new_array(const Args& a) {
   std::optional<Dtype> t = a.opt_dtype(1);
   try {
     return to_array(a.raw(0), t);
-  } catch (const py::type_error& e) {
-    if (a.is_none(0)) throw py::type_error(cat("[array] ", e.what()));
-    throw ValueError(cat("[array] ", e.what()));
+  } catch (const DtypeError& e) {
+    throw DtypeError(cat("[array] ", e.what()));
   }
 }
 
@@ -63,15 +62,19 @@ array new_array(const Args& a) {
 
 using Binary = array (*)(const array&, const array&);
 
+bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o) || PyUnicode_Check(o) || PyBytes_Check(o); }
+
+[[noreturn]] void do_not_combine(PyObject* o, const char* op) {
+  throw DtypeError(cat("[", op, "] an array and ", kind_of(o), " do not combine; need an array or a number. "
+                       "Convert with mx.array first."));
+}
+
 // What stands beside `self` in an operator; undefined: leave it to the other object's type.
 array operand(PyObject* o, const array& self, const char* op) {
   if (is_array(o)) return get_array(o);
   if (is_python_number(o)) return to_array_beside(o, self, {op, "operand"});
   // Left to their types, `[1, 2] * x` and "ab" * x would repeat the sequence.
-  if (PyList_Check(o) || PyTuple_Check(o) || PyUnicode_Check(o) || PyBytes_Check(o)) {
-    throw ValueError(cat("[", op, "] an array and ", kind_of(o), " do not combine; need an array or a number. "
-                         "Convert with mx.array first."));
-  }
+  if (is_sequence(o)) do_not_combine(o, op);
   if (o == Py_None || PyDict_Check(o) || !is_array_like(o)) return {};
   return to_array_beside(o, self, {op, "operand"});
 }
@@ -117,6 +120,17 @@ MX_OPERATOR(op_left_shift, mx::left_shift, "left_shift")
 MX_OPERATOR(op_right_shift, mx::right_shift, "right_shift")
 #undef MX_OPERATOR
 
+// The quotient of integers is no integer: the object would change its dtype.
+PyObject* divide_in_place(PyObject* x, PyObject* y) {
+  return guarded([&] {
+    Dtype t = get_array(x).dtype();
+    if (!is_inexact(t)) {
+      throw DtypeError(cat("[divide] in-place division of ", t, ": the quotient is not of that dtype. Use x = x / y, or //=."));
+    }
+    return in_place_op_divide(x, y);
+  });
+}
+
 PyObject* op_power(PyObject* x, PyObject* y, PyObject* modulus) {
   if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
   return apply<mx::power>(x, y, "power");
@@ -139,7 +153,10 @@ PyObject* unary(PyObject* x) {
 
 PyObject* compare(PyObject* x, PyObject* y, int op) {
   return guarded([&]() -> PyObject* {
-    if (y == Py_None || PyUnicode_Check(y) || PyList_Check(y) || PyTuple_Check(y)) return Py_NewRef(Py_NotImplemented);
+    if (y == Py_None || is_sequence(y)) {
+      if (op == Py_EQ || op == Py_NE) return Py_NewRef(Py_NotImplemented);
+      do_not_combine(y, "compare");
+    }
     switch (op) {
       case Py_EQ: return apply<mx::equal>(x, y, "equal");
       case Py_NE: return apply<mx::not_equal>(x, y, "not_equal");
@@ -236,6 +253,9 @@ PyObject* iterate(PyObject* self) {
 
 // ---- attributes
 
+// Memory belongs to all devices. What an array says is where it is being computed.
+Device device_of(const array& a) { return a.call() ? a.call()->stream.device : current_stream().device; }
+
 template <class F>
 PyObject* attribute(PyObject* self, F f) {
   return guarded([&] { return to_python(f(get_array(self))); });
@@ -253,6 +273,7 @@ MX_ATTRIBUTE(mT, matrix_transpose(a))
 MX_ATTRIBUTE(real, real(a))
 MX_ATTRIBUTE(imag, imag(a))
 MX_ATTRIBUTE(at, array_at(a))
+MX_ATTRIBUTE(device, py::object(py::cast(device_of(a))))
 #undef MX_ATTRIBUTE
 
 PyGetSetDef attributes[] = {
@@ -267,6 +288,7 @@ PyGetSetDef attributes[] = {
     {"real", get_real, nullptr, "The real part.", nullptr},
     {"imag", get_imag, nullptr, "The imaginary part.", nullptr},
     {"at", get_at, nullptr, "Indexed updates: ``x.at[idx].add(y)`` adds at every occurrence of an index.", nullptr},
+    {"device", get_device, nullptr, "The Device on which it is computed. All devices share memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 char array_doc[] = R"(array(val, dtype=None)
@@ -314,7 +336,7 @@ void make_type(py::module_& m) {
       {Py_nb_add, slot(op_add)}, {Py_nb_inplace_add, slot(in_place_op_add)},
       {Py_nb_subtract, slot(op_subtract)}, {Py_nb_inplace_subtract, slot(in_place_op_subtract)},
       {Py_nb_multiply, slot(op_multiply)}, {Py_nb_inplace_multiply, slot(in_place_op_multiply)},
-      {Py_nb_true_divide, slot(op_divide)}, {Py_nb_inplace_true_divide, slot(in_place_op_divide)},
+      {Py_nb_true_divide, slot(op_divide)}, {Py_nb_inplace_true_divide, slot(divide_in_place)},
       {Py_nb_floor_divide, slot(op_floor_divide)}, {Py_nb_inplace_floor_divide, slot(in_place_op_floor_divide)},
       {Py_nb_remainder, slot(op_remainder)}, {Py_nb_inplace_remainder, slot(in_place_op_remainder)},
       {Py_nb_matrix_multiply, slot(op_matmul)}, {Py_nb_inplace_matrix_multiply, slot(in_place_op_matmul)},

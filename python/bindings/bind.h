@@ -33,5 +33,7 @@ void bind_transforms(py::module_& m);
 void bind_export(py::module_& m);
 void bind_inspect(py::module_& m);
 void bind_origin(py::module_& m);
+void bind_program(py::module_& m);
+void bind_debug(py::module_& m);
 
 }  // namespace mx::python

@@ -199,7 +199,7 @@ std::shared_ptr<const Trace> CompileCache::find(size_t hash, const TraceKey& key
   auto [first, end] = by_hash_.equal_range(hash);
   for (auto it = first; it != end; ++it) candidates.push_back(*it->second);
   for (const auto& t : candidates) {
-    if (!(t->key == key)) continue;
+    if ((origins_traced() && !t->has_lines) || !(t->key == key)) continue;
     if (entries_.empty() || entries_.front() != t) {
       auto at = std::find(entries_.begin(), entries_.end(), t);
       if (at != entries_.end()) entries_.splice(entries_.begin(), entries_, at);
@@ -228,8 +228,8 @@ std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs
   ++n_traces;
   // Comparing and describing may run Python code and so change the cache.
   std::shared_ptr<const Trace> newest = entries_.empty() ? nullptr : entries_.front();
-  reason = newest ? key.difference(newest->key, fun) : "the first call";
-  Trace t{std::move(key), nullptr, {}, {}};
+  reason = !newest ? "the first call" : newest->key == key ? "the lines of calls are wanted" : key.difference(newest->key, fun);
+  Trace t{std::move(key), nullptr, {}, {}, origins_traced()};
   size_t n = t.key.arguments.position.size();
   Snapshot before;
   Function f = [&](const Arrays& xs) {

@@ -35,6 +35,7 @@ struct Trace {
   std::shared_ptr<const CompiledTrace> graph;
   MixedTree result;   ///< What the function returned.
   MixedTree outputs;  ///< What the trees of outputs= became.
+  bool has_lines;     ///< Traced while calls remembered where they were made.
 };
 
 class CompileCache {

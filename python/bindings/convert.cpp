@@ -239,7 +239,7 @@ class Nested {
 };
 
 [[noreturn]] void not_an_array(PyObject* o) {
-  throw py::type_error(cat(kind_of(o), " is not an array; need an array, a number, nested lists of numbers, or an object "
+  throw DtypeError(cat(kind_of(o), " is not an array; need an array, a number, nested lists of numbers, or an object "
                            "with __dlpack__, __array__ or the buffer protocol."));
 }
 
@@ -323,8 +323,8 @@ Arrays to_arrays(PyObject* o, What what) {
 array to_array(PyObject* o, What what) {
   try {
     return to_array(o);
-  } catch (const py::type_error& e) {
-    throw py::type_error(cat(what, ": ", e.what()));
+  } catch (const DtypeError& e) {
+    throw DtypeError(cat(what, ": ", e.what()));
   }
 }
 

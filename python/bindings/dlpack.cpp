@@ -180,12 +180,13 @@ array from_dlpack(PyObject* o, std::optional<Dtype> t, Copy copy) {
 }
 
 void bind_dlpack(py::module_& m) {
-  def(m, "from_dlpack(x, /, *, copy=None)", R"(
+  def(m, "from_dlpack(x, /, *, copy=None, device=None)", R"(
       Make an array from an object with ``__dlpack__``, sharing its memory where possible.
 
       Args:
           x: An object on the CPU that has ``__dlpack__``: an array of NumPy, PyTorch, JAX, ...
           copy (bool, optional): True: always copy. False: never. None: if needed. float64 becomes float32, a copy.
+          device (Device, optional): Where conversions are computed. Memory is shared by all devices.
 
       Returns:
           array
@@ -196,9 +197,12 @@ void bind_dlpack(py::module_& m) {
       Example:
           >>> mx.from_dlpack(mx.array([1, 2]))
           array([1, 2], dtype=int32)
-      )", [](const Args& a) {
+      )", [](const Args& a) -> py::object {
         Copy copy = a.is_none(1) ? Copy::if_needed : a.flag(1) ? Copy::always : Copy::never;
-        return from_dlpack(a.raw(0), std::nullopt, copy);
+        // Our own arrays keep their dtype, bfloat16 and float64 too.
+        if (is_array(a.raw(0)) && copy == Copy::never) return a.obj(0);
+        array x = !is_array(a.raw(0)) ? from_dlpack(a.raw(0), std::nullopt, copy) : copy == Copy::always ? mx::copy(a.arr(0)) : a.arr(0);
+        return py::reinterpret_steal<py::object>(to_python(std::move(x)));
       });
   def_method("array.__dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None)",
              "Give a DLPack capsule of the evaluated array. ``stream`` has no meaning on the CPU.", dlpack);

@@ -92,6 +92,7 @@ void make_dtypes(py::module_& m) {
     singletons[t] = reinterpret_cast<PyObject*>(o);
     m.attr(python_name(o->value).c_str()) = py::handle(singletons[t]);
   }
+  m.attr("bool") = py::handle(dtype_object(Dtype::bool_));  // the array API standard's name
 }
 
 void make_categories(py::module_& m) {
@@ -179,9 +180,12 @@ struct IntInfo {
   std::string str() const { return cat("iinfo(min=", min, ", max=", max, ", dtype=", dtype, ")"); }
 };
 
+// A dtype, or that of an array.
+Dtype dtype_of(PyObject* o, const char* what) { return is_array(o) ? get_array(o).dtype() : to_dtype(o, what); }
+
 void bind_limits(py::module_& m) {
   py::class_<FloatInfo>(m, "finfo", "Limits of a floating or complex dtype: ``finfo(mx.float32).eps``.")
-      .def(py::init([](py::handle t) { return FloatInfo(to_dtype(t.ptr(), "[finfo] dtype")); }), py::arg("arg"), py::pos_only())
+      .def(py::init([](py::handle t) { return FloatInfo(dtype_of(t.ptr(), "[finfo] dtype")); }), py::arg("arg"), py::pos_only())
       .def_readonly("dtype", &FloatInfo::dtype)
       .def_readonly("min", &FloatInfo::min)
       .def_readonly("max", &FloatInfo::max)
@@ -191,7 +195,7 @@ void bind_limits(py::module_& m) {
       .def("__repr__", &FloatInfo::str)
       .attr("__module__") = "mxform";
   py::class_<IntInfo>(m, "iinfo", "Limits of an integer dtype: ``iinfo(mx.int8).max``.")
-      .def(py::init([](py::handle t) { return IntInfo(to_dtype(t.ptr(), "[iinfo] dtype")); }), py::arg("arg"), py::pos_only())
+      .def(py::init([](py::handle t) { return IntInfo(dtype_of(t.ptr(), "[iinfo] dtype")); }), py::arg("arg"), py::pos_only())
       .def_readonly("dtype", &IntInfo::dtype)
       .def_readonly("min", &IntInfo::min)
       .def_readonly("max", &IntInfo::max)
@@ -254,7 +258,8 @@ void bind_questions(py::module_& m) {
       Give the dtype that an operation on all of these would have.
 
       Args:
-          *arrays_and_dtypes (array or Dtype): At least one.
+          *arrays_and_dtypes (array, Dtype or number): At least one array or dtype. A number counts only if its kind is
+              above that of all of them: an int beside integers does not, a float does.
 
       Returns:
           Dtype
@@ -266,8 +271,13 @@ void bind_questions(py::module_& m) {
         if (a.rest().empty()) throw ValueError("[result_type] at least one array or dtype is needed.");
         std::optional<Dtype> t;
         for (PyObject* o : a.rest()) {
+          if (is_python_number(o)) continue;
           Dtype u = dtype_or_array(o, "result_type");
           t = t ? promote(*t, u) : u;
+        }
+        if (!t) throw ValueError("[result_type] only numbers were given; at least one array or dtype is needed.");
+        for (PyObject* o : a.rest()) {
+          if (is_python_number(o)) t = promote(*t, to_array_beside(o, array(0, *t)).dtype());
         }
         return *t;
       });

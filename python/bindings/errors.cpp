@@ -3,6 +3,7 @@
 #include "bindings/errors.h"
 
 #include "base/error.h"
+#include "runtime/nan_check.h"
 
 namespace mx::python {
 
@@ -12,6 +13,7 @@ PyObject* axis_error;
 PyObject* dtype_error;
 PyObject* transform_error;
 PyObject* backend_error;
+PyObject* nan_error;
 
 PyObject* new_class(py::module_& m, const char* name, const char* doc, std::initializer_list<PyObject*> bases) {
   py::tuple base_tuple(bases.size());
@@ -43,6 +45,8 @@ void set_python_error() noexcept {
     set(transform_error, e);
   } catch (const BackendError& e) {
     set(backend_error, e);
+  } catch (const NanError& e) {
+    set(nan_error, e);
   } catch (const std::invalid_argument& e) {  // ValueError
     set(PyExc_ValueError, e);
   } catch (const std::out_of_range& e) {  // IndexError
@@ -66,6 +70,7 @@ void bind_errors(py::module_& m) {
   transform_error = new_class(m, "TransformError", "Misuse of a function transformation.", {PyExc_ValueError});
   backend_error = new_class(m, "BackendError", "No kernel for an operation on a device, or a failure inside one.",
                             {PyExc_RuntimeError});
+  nan_error = new_class(m, "NanError", "An operation made a NaN while debug_nans was on.", {PyExc_FloatingPointError});
   py::register_exception_translator([](std::exception_ptr p) {
     if (!p) return;
     try {

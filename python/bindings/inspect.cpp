@@ -1,6 +1,7 @@
 // inspect.cpp — what the library knows of itself: for the completeness tests and the coverage page.
 
 #include "bindings/bind.h"
+#include "export/trace.h"
 #include "graph/walk.h"
 #include "primitives.h"
 #include "runtime/backend.h"
@@ -17,7 +18,8 @@ py::dict describe(const Primitive& p) {
   d["vjp"] = vjp_source(p);
   d["vmap"] = vmap_source(p);
   d["differentiable"] = p.differentiable;
-  d["cpu"] = p.view ? "view" : has_backend(Device::cpu) && backend(Device::cpu).has_kernel(p) ? "kernel" : p.expand ? "expand" : "none";
+  d["export"] = exporting::export_source(p);
+  d["cpu"] = p.view ? "view" : has_backend(Device::cpu) && backend(Device::cpu).has_kernel(p) ? "kernel" : p.run ? "run" : p.expand ? "expand" : "none";
   return d;
 }
 

@@ -3,6 +3,7 @@
 
 #include "bindings/interop.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "bindings/gil.h"
@@ -77,6 +78,9 @@ array finish_import(array a, std::optional<Dtype> t, Copy copy) {
 }
 
 namespace {
+
+// Of the array API standard.
+constexpr std::string_view kVersions[] = {"2021.12", "2022.12", "2023.12", "2024.12", "2025.12"};
 
 // ---- import through the buffer protocol
 
@@ -266,24 +270,27 @@ py::object numpy_array(const py::object& self, const py::object& dtype, const py
   return always ? out.attr("copy")() : out;
 }
 
-array as_array(const Args& a) {
+py::object as_object(array a) { return py::reinterpret_steal<py::object>(to_python(std::move(a))); }
+
+py::object as_array(const Args& a) {
   std::optional<Dtype> t = a.opt_dtype(1);
   Copy copy = a.is_none(2) ? Copy::if_needed : a.flag(2) ? Copy::always : Copy::never;
   PyObject* o = a.raw(0);
   if (is_array(o)) {
     array x = finish_import(get_array(o), t ? t : get_array(o).dtype(), copy);
-    return copy == Copy::always ? mx::copy(x) : x;
+    // Never a copy: the object itself, so that assignments to one are seen in the other.
+    return copy == Copy::never ? a.obj(0) : as_object(copy == Copy::always ? mx::copy(x) : x);
   }
   bool foreign = !is_python_number(o) && !PyList_Check(o) && !PyTuple_Check(o) && !PyUnicode_Check(o) && o != Py_None;
   if (foreign) {
-    if (auto x = from_foreign(o, t, copy)) return *x;
+    if (auto x = from_foreign(o, t, copy)) return as_object(*x);
   } else if (copy == Copy::never) {
     throw ValueError(cat("[asarray] ", kind_of(o), " has no memory to share: that needs a copy. Allow the copy."));
   }
   try {
-    return to_array(o, t);
-  } catch (const py::type_error& e) {
-    throw py::type_error(cat("[asarray] ", e.what()));
+    return as_object(to_array(o, t));
+  } catch (const DtypeError& e) {
+    throw DtypeError(cat("[asarray] ", e.what()));
   }
 }
 
@@ -331,11 +338,12 @@ void bind_dlpack(py::module_& m);
 
 void bind_interop(py::module_& m) {
   bind_dlpack(m);
+  bind_files(m);
   py::class_<ArrayLike>(m, "ArrayLike", "Holds an object that converts to an array; operations take it in an array's place.")
       .def(py::init([](py::object o) { return ArrayLike{std::move(o)}; }), py::arg("arg"), py::pos_only())
       .def("__mlx_array__", [](const ArrayLike& a) { return to_array(a.value.ptr()); }, "Convert.")
       .attr("__module__") = "mxform";
-  def(m, "asarray(a, dtype=None, *, copy=None)", R"(
+  def(m, "asarray(a, dtype=None, *, copy=None, device=None)", R"(
       Convert to an array, sharing memory where possible.
 
       A shared array sees later changes of the memory that it came from, but not reliably: what was computed
@@ -345,7 +353,8 @@ void bind_interop(py::module_& m) {
           a: As for ``mx.array``. The memory of NumPy arrays, DLPack objects on the CPU and other buffers is shared
               when its type needs no conversion (float64 does: pass ``dtype=mx.float64`` to keep it).
           dtype (Dtype, optional): The dtype of the result. Default: as for ``mx.array``.
-          copy (bool, optional): True: always copy. False: never. None: if needed.
+          copy (bool, optional): True: always copy. False: never; an array itself is returned. None: if needed.
+          device (Device, optional): Where conversions are computed. Memory is shared by all devices.
 
       Returns:
           array
@@ -360,7 +369,31 @@ void bind_interop(py::module_& m) {
   def_method("array.__array__(self, dtype=None, copy=None)", "Give the elements as a NumPy array, without a copy where possible.",
              [](const Args& a) { return numpy_array(a.obj(0), a.obj(1), a.obj(2)); });
   def_method("array.__array_namespace__(self, api_version=None)", "Give the module that implements the Python array API standard.",
-             [](const Args&) { return py::object(py::module_::import("mxform")); });
+             [](const Args& a) {
+               if (!a.is_none(1)) {
+                 std::string version = a.str(1);
+                 if (std::find(std::begin(kVersions), std::end(kVersions), version) == std::end(kVersions)) {
+                   throw ValueError(cat(a.what(1), " '", version, "' is not known; need None or one from '", kVersions[0], "' to '",
+                                        *std::rbegin(kVersions), "'."));
+                 }
+               }
+               return py::object(py::module_::import("mxform"));
+             });
+  def_method("array.to_device(self, device, /, *, stream=None)", R"(
+      Give the array for use on a device. All devices share memory: nothing is copied.
+
+      Args:
+          device (Device or DeviceType): A device that this build can use.
+
+      Returns:
+          array: The array itself.
+
+      Raises:
+          ValueError: If there is no such device.
+      )", [](const Args& a) {
+        to_stream(a.raw(1), a.what(1));
+        return a.arr(0);
+      });
 }
 
 }  // namespace mx::python

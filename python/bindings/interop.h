@@ -24,6 +24,9 @@ bool is_array_like(PyObject* o);
 /// The memory behind a DLPack object or capsule (dlpack.cpp).
 array from_dlpack(PyObject* o, std::optional<Dtype> t, Copy copy);
 
+/// Memory of arrays for the package mxform.io (files.cpp).
+void bind_files(py::module_& m);
+
 /// Slots of the buffer protocol.
 int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);

@@ -9,6 +9,8 @@
 
 namespace mx::python {
 
+void bind_standard(py::module_& m);  // ops_standard.cpp
+
 namespace {
 
 void bind_constants(py::module_& m) {
@@ -24,7 +26,7 @@ void bind_constants(py::module_& m) {
 // Classes that only the library makes objects of: `cls.__new__(cls)` would be one without a value, which crashes
 // when used.
 void forbid_new(py::module_& m) {
-  for (const char* name : {"TreeDef", "ArrayAt", "ArrayIterator", "Stream", "ThreadLocalStream", "_PrintOptionsContext"}) {
+  for (const char* name : {"TreeDef", "ArrayAt", "ArrayIterator", "Stream", "ThreadLocalStream", "_PrintOptionsContext", "Program", "ProgramStep"}) {
     reinterpret_cast<PyTypeObject*>(py::object(m.attr(name)).ptr())->tp_new = [](PyTypeObject* type, PyObject*, PyObject*) -> PyObject* {
       return PyErr_Format(PyExc_TypeError, "cannot create '%.200s' instances", type->tp_name);
     };
@@ -58,6 +60,7 @@ PYBIND11_MODULE(_core, m) {
   bind_linalg(m);
   bind_linalg_spectral(m);
   bind_fft(m);
+  bind_standard(m);
   bind_quantized(m);
   bind_gather_matmul(m);
   bind_fast(m);
@@ -67,6 +70,8 @@ PYBIND11_MODULE(_core, m) {
   bind_export(m);
   bind_inspect(m);
   bind_origin(m);
+  bind_program(m);
+  bind_debug(m);
   forbid_new(m);
 }
 

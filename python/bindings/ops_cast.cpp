@@ -6,7 +6,7 @@
 namespace mx::python {
 
 void bind_cast(py::module_& m) {
-  def(m, "astype(a, dtype, /, *, stream=None)", R"(Convert an array to a dtype.
+  def(m, "astype(a, dtype, /, *, stream=None, copy=True, device=None)", R"(Convert an array to a dtype.
 
 Floats become integers by truncation; what is out of range becomes the nearest representable integer, NaN becomes 0.
 Integers wrap. Complex numbers lose their imaginary part. Anything becomes bool by comparison with 0. The derivative of
@@ -15,6 +15,9 @@ a conversion to integers or bool is 0.
 Args:
     a (array): Any shape and dtype.
     dtype (Dtype): The dtype wanted.
+    copy (bool, optional): If False and `a` has the dtype, the object `a` is returned, so that assignments to one are
+        seen in the other. Default: True.
+    device (Device, optional): Where it is computed: the same as ``stream``.
 
 Returns:
     array: The shape of `a`; `a` itself if it has the dtype.
@@ -23,7 +26,12 @@ Example:
     >>> mx.astype(mx.array([1.7, -1.7]), mx.int32).tolist()
     [1, -1]
 )",
-      [](const Args& a) { return astype(a.arr(0), a.dtype(1)); });
+      [](const Args& a) -> py::object {
+        array x = a.arr(0);
+        Dtype t = a.dtype(1);
+        if (x.dtype() == t && !a.flag(3) && is_array(a.raw(0))) return a.obj(0);
+        return py::reinterpret_steal<py::object>(to_python(astype(x, t)));
+      });
 
   def(m, "view(a, dtype, stream=None)", R"(Read the bytes of an array as another dtype.
 

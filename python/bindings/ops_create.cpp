@@ -1,9 +1,12 @@
 // ops_create.cpp — Python functions that make arrays: constants, ranges, matrices, windows (ops/create.h).
 // What is here beyond conversion: arange's kinds of call, and numbers that are made in the dtype asked for.
 
+#include <complex>
+
 #include "bindings/bind.h"
 #include "ops/cast.h"
 #include "ops/create.h"
+#include "ops/movement.h"
 
 namespace mx::python {
 
@@ -14,6 +17,15 @@ Dtype dtype_or(const Args& a, int i, Dtype otherwise) { return a.is_none(i) ? ot
 // A Python number becomes an array of `t` at once, so that full(shape, 0.1, float64) has all its digits.
 array value_as(const Args& a, int i, Dtype t) {
   return is_python_number(a.raw(i)) ? to_array(a.raw(i), t) : astype(a.arr(i), t);
+}
+
+bool is_complex_number(PyObject* o) {
+  return PyComplex_Check(o) || (is_array(o) && is_complex(get_array(o).dtype()));
+}
+
+// Re and im, float32 of one shape, side by side in memory.
+array complex_of(const array& re, const array& im) {
+  return squeeze(view(stack({re, im}, -1), Dtype::complex64), Axes{-1});
 }
 
 bool is_whole(PyObject* o) {
@@ -42,15 +54,37 @@ array arange_of(const Args& a) {
   return arange(start, stop, step, t.value_or(Dtype::float32));
 }
 
+std::complex<double> number_of(const Args& a, int i) {
+  PyObject* o = a.raw(i);
+  if (!is_complex_number(o)) return a.real(i);
+  Py_complex z = PyComplex_AsCComplex(o);
+  if (PyErr_Occurred()) rethrow();
+  return {z.real, z.imag};
+}
+
+array linspace_of(const Args& a) {
+  int64_t num = a.integer(2);
+  bool endpoint = a.flag(3);
+  // Given by name as None, the dtype is found from the bounds.
+  if (!is_complex_number(a.raw(0)) && !is_complex_number(a.raw(1))) {
+    return linspace(a.real(0), a.real(1), num, endpoint, dtype_or(a, 4, Dtype::float32));
+  }
+  auto start = number_of(a, 0), stop = number_of(a, 1);
+  Dtype t = a.given(4) && !a.is_none(4) ? a.dtype(4) : Dtype::complex64;
+  if (!is_complex(t)) throw DtypeError(cat("[linspace] a bound is complex and dtype is ", t, "; need complex64."));
+  return complex_of(linspace(start.real(), stop.real(), num, endpoint), linspace(start.imag(), stop.imag(), num, endpoint));
+}
+
 }  // namespace
 
 void bind_create(py::module_& m) {
-  def(m, "full(shape, vals, dtype=None, *, stream=None)", R"(Make an array filled with a value.
+  def(m, "full(shape, vals|fill_value, dtype=None, *, stream=None, device=None)", R"(Make an array filled with a value.
 
 Args:
     shape (int or sequence of int): The shape of the result.
-    vals (number or array): The value, of any shape that broadcasts to `shape`. Gradients reach it.
+    vals (number or array): The value, also called ``fill_value``, of any shape that broadcasts to `shape`. Gradients reach it.
     dtype (Dtype, optional): Default: the dtype of `vals`.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape `shape`. It takes no memory until an operation copies it.
@@ -67,11 +101,12 @@ Example:
         return full(a.shape(0), a.arr(1));
       });
 
-  def(m, "zeros(shape, dtype=float32, *, stream=None)", R"(Make an array of zeros.
+  def(m, "zeros(shape, dtype=float32, *, stream=None, device=None)", R"(Make an array of zeros.
 
 Args:
     shape (int or sequence of int): The shape of the result.
     dtype (Dtype, optional): Default: float32.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape `shape`. It takes no memory until an operation copies it.
@@ -86,11 +121,12 @@ Example:
       [](const Args& a) { return zeros(a.shape(0), dtype_or(a, 1, Dtype::float32)); });
   alias(m, "empty", "zeros");
 
-  def(m, "ones(shape, dtype=float32, *, stream=None)", R"(Make an array of ones.
+  def(m, "ones(shape, dtype=float32, *, stream=None, device=None)", R"(Make an array of ones.
 
 Args:
     shape (int or sequence of int): The shape of the result.
     dtype (Dtype, optional): Default: float32.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape `shape`. It takes no memory until an operation copies it.
@@ -104,12 +140,13 @@ Example:
 )",
       [](const Args& a) { return ones(a.shape(0), dtype_or(a, 1, Dtype::float32)); });
 
-  def(m, "full_like(a, vals, dtype=None, *, stream=None)", R"(Make an array filled with a value, with the shape of another.
+  def(m, "full_like(a, vals|fill_value, dtype=None, *, stream=None, device=None)", R"(Make an array filled with a value, with the shape of another.
 
 Args:
     a (array): Gives the shape.
-    vals (number or array): The value, of any shape that broadcasts to `a.shape`. Gradients reach it.
+    vals (number or array): The value, also called ``fill_value``, of any shape that broadcasts to `a.shape`. Gradients reach it.
     dtype (Dtype, optional): Default: the dtype of `a`.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape `a.shape`.
@@ -127,11 +164,12 @@ Example:
         return full_like(like, value_as(a, 1, t), t);
       });
 
-  def(m, "zeros_like(a, /, dtype=None, *, stream=None)", R"(Make an array of zeros with the shape of another.
+  def(m, "zeros_like(a, /, dtype=None, *, stream=None, device=None)", R"(Make an array of zeros with the shape of another.
 
 Args:
     a (array): Gives the shape.
     dtype (Dtype, optional): Default: the dtype of `a`.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape `a.shape`.
@@ -146,11 +184,12 @@ Example:
       });
   alias(m, "empty_like", "zeros_like");
 
-  def(m, "ones_like(a, /, dtype=None, *, stream=None)", R"(Make an array of ones with the shape of another.
+  def(m, "ones_like(a, /, dtype=None, *, stream=None, device=None)", R"(Make an array of ones with the shape of another.
 
 Args:
     a (array): Gives the shape.
     dtype (Dtype, optional): Default: the dtype of `a`.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape `a.shape`.
@@ -164,7 +203,7 @@ Example:
         return ones_like(like, dtype_or(a, 1, like.dtype()));
       });
 
-  def(m, "arange(start=None, stop=None, step=None, dtype=None, *, stream=None)", R"(Make evenly spaced numbers in a half-open interval.
+  def(m, "arange(start=None, stop=None, step=None, dtype=None, *, stream=None, device=None)", R"(Make evenly spaced numbers in a half-open interval.
 
 Called as ``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``.
 
@@ -173,6 +212,7 @@ Args:
     stop (number): The end, itself excluded.
     step (number, optional): Distance between numbers; may be negative. Default: 1.
     dtype (Dtype, optional): Default: float32 if any argument is a float, else int32, or int64 if int32 does not hold them.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape (n,). Floats are computed in float64 as ``start + i * step`` and rounded once.
@@ -186,14 +226,15 @@ Example:
 )",
       arange_of);
 
-  def(m, "linspace(start, stop, num=50, endpoint=True, dtype=float32, stream=None)", R"(Make evenly spaced numbers between two bounds.
+  def(m, "linspace(start, stop, num=50, endpoint=True, dtype=float32, stream=None, *, device=None)", R"(Make evenly spaced numbers between two bounds.
 
 Args:
-    start (number): The first number.
+    start (number): The first number; may be complex.
     stop (number): The last number, or the one after the last if not `endpoint`.
     num (int, optional): How many. Default: 50.
     endpoint (bool, optional): Include `stop`. Default: True.
-    dtype (Dtype, optional): Default: float32.
+    dtype (Dtype, optional): Default: float32, or complex64 if a bound is complex.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape (num,). Computed in float64 and rounded once; truncated for integer dtypes.
@@ -205,15 +246,16 @@ Example:
     >>> mx.linspace(0, 1, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
 )",
-      [](const Args& a) { return linspace(a.real(0), a.real(1), a.integer(2), a.flag(3), dtype_or(a, 4, Dtype::float32)); });
+      linspace_of);
 
-  def(m, "eye(n, m=None, k=0, dtype=float32, *, stream=None)", R"(Make a matrix with ones on a diagonal.
+  def(m, "eye(n, m=None, k=0, dtype=float32, *, stream=None, device=None)", R"(Make a matrix with ones on a diagonal.
 
 Args:
     n (int): Number of rows.
     m (int, optional): Number of columns. Default: n.
     k (int, optional): The diagonal; positive above, negative below the main one. Default: 0.
     dtype (Dtype, optional): Default: float32.
+    device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
     array: Shape (n, m).

@@ -17,7 +17,7 @@ using Binary = array (*)(const array&, const array&);
 
 // MLX takes these with keywords too, or without the `/`.
 constexpr std::string_view kByKeyword[] = {"conjugate", "isnan", "isinf", "isfinite", "bitwise_invert"};
-constexpr std::string_view kPositional[] = {"arctan2", "hypot", "logaddexp", "maximum", "minimum", "power", "logical_and", "logical_or", "logical_xor"};
+constexpr std::string_view kPositional[] = {"arctan2", "copysign", "hypot", "logaddexp", "maximum", "minimum", "power", "logical_and", "logical_or", "logical_xor"};
 
 // Rows that serve other functions (round, derivatives) and have no name in Python.
 constexpr std::string_view kInternal[] = {"rint", "strong_zero_multiply"};
@@ -185,6 +185,29 @@ Example:
 )",
       [](const Args& a) { return round(a.arr(0), a.small(1)); });
 
+  def(m, "nextafter(a, b, /, *, stream=None)", R"(Find the number next to `a` in the direction of `b`.
+
+Its derivative is 1 in `a`, and 0 in `b`.
+
+Args:
+    a (array or number): Where to start; any dtype but complex, integers give float32.
+    b (array or number): Where to go; broadcast and promoted with `a`.
+
+Returns:
+    array: The broadcast shape; `b` where both are equal, NaN where either is.
+
+Raises:
+    ValueError: If the shapes do not broadcast or the dtype is complex.
+
+Example:
+    >>> mx.nextafter(mx.array(1.0), mx.array(2.0)).item() - 1.0 == mx.finfo(mx.float32).eps
+    True
+)",
+      [](const Args& a) {
+        auto [x, y] = a.arr_pair(0, 1);
+        return nextafter(x, y);
+      });
+
   def(m, "isposinf(a, stream=None)", R"(Tell which elements are positive infinity.
 
 Args:
@@ -234,12 +257,12 @@ Example:
         return divmod(x, y);
       });
 
-  def(m, "clip(a, /, a_min, a_max, *, stream=None)", R"(Limit the elements of an array to an interval.
+  def(m, "clip(a, /, a_min|min=None, a_max|max=None, *, stream=None)", R"(Limit the elements of an array to an interval.
 
 Args:
     a (array): Any shape and dtype.
-    a_min (array, number or None): Lower limit; None for none. Broadcast with `a`.
-    a_max (array, number or None): Upper limit; None for none. It wins where it is below the lower one.
+    a_min (array, number or None): Lower limit; None for none. Broadcast with `a`. Also called ``min``.
+    a_max (array, number or None): Upper limit; None for none. It wins where it is below the lower one. Also called ``max``.
 
 Returns:
     array: The broadcast shape. NaN stays NaN.

@@ -36,15 +36,15 @@ The last two axes are matrices, axes before them a batch, which broadcasts. A ve
 the right, and that axis is not in the result.
 
 Args:
-    a (array): Shape (..., m, k) or (k,), floating or complex.
-    b (array): Shape (..., k, n) or (k,), floating or complex.
+    a (array): Shape (..., m, k) or (k,), any dtype but bool.
+    b (array): Shape (..., k, n) or (k,), any dtype but bool.
 
 Returns:
-    array: Shape (..., m, n), in the promoted dtype. float16 and bfloat16 are summed in float32.
+    array: Shape (..., m, n), in the promoted dtype. float16 and bfloat16 are summed in float32; integers wrap.
 
 Raises:
     ValueError: If the inner dimensions differ, the batches do not broadcast, or an operand is a scalar.
-    DtypeError: If both are integers: use tensordot or einsum.
+    DtypeError: If both are bool.
 
 Example:
     >>> (mx.array([[1.0, 2.0], [3.0, 4.0]]) @ mx.array([1.0, 1.0])).tolist()

@@ -36,23 +36,32 @@ array roll_of(const Args& a) {
 }
 
 void bind_shape(py::module_& m) {
-  def(m, "reshape(a, /, shape, *, stream=None)", R"(Give an array another shape; the elements keep their row order.
+  def(m, "reshape(a, /, shape, *, stream=None, copy=None)", R"(Give an array another shape; the elements keep their row order.
 
 Args:
     a (array): Any shape.
     shape (int or sequence of int): The new shape. One size may be -1: it is found from the others.
+    copy (bool, optional): True: into new memory. False: an error if the elements are known not to be in row order.
+        Default: as needed.
 
 Returns:
     array: A view where strides allow, else a copy.
 
 Raises:
-    ValueError: If the number of elements differs, or a -1 cannot be found.
+    ValueError: If the number of elements differs, a -1 cannot be found, or a copy is needed but not allowed.
 
 Example:
     >>> mx.reshape(mx.arange(6), (2, -1)).tolist()
     [[0, 1, 2], [3, 4, 5]]
 )",
-      [](const Args& a) { return reshape(a.arr(0), a.shape(1)); });
+      [](const Args& a) {
+        array x = a.arr(0);
+        if (!a.is_none(3) && !a.flag(3) && x.available() && !x.row_contiguous()) {
+          throw ValueError("[reshape] the elements are not in row order: that needs a copy. Allow the copy.");
+        }
+        array y = reshape(x, a.shape(1));
+        return !a.is_none(3) && a.flag(3) ? copy(y) : y;
+      });
 
   def(m, "flatten(a, /, start_axis=0, end_axis=-1, *, stream=None)", R"(Merge neighbouring axes into one.
 

@@ -2,6 +2,8 @@
 // Beyond conversion: the forms that pad_width may take. Called by bind_movement() in ops_movement.cpp.
 
 #include "bindings/bind.h"
+#include "bindings/interop.h"
+#include "ops/index.h"
 #include "ops/movement.h"
 
 namespace mx::python {
@@ -154,20 +156,25 @@ Example:
 
 Args:
     array (array): Any shape.
-    repeats (int): How often each element appears.
+    repeats (int or array): How often each element appears. An array, one number for each position along the axis, is
+        evaluated.
     axis (int, optional): Along which axis. Default: in the flattened array.
 
 Returns:
     array: `repeats` times as long along the axis.
 
 Raises:
-    ValueError: If `repeats` is negative.
+    ValueError: If `repeats` is negative or has the wrong shape.
+    TransformError: If `repeats` is an array and its values are not known because a function is being traced.
 
 Example:
     >>> mx.repeat(mx.array([1, 2]), 2).tolist()
     [1, 1, 2, 2]
 )",
       [](const Args& a) {
+        if (is_array_like(a.raw(1)) || PyList_Check(a.raw(1)) || PyTuple_Check(a.raw(1))) {
+          return a.is_none(2) ? repeat(flatten(a.arr(0)), a.arr(1), 0) : repeat(a.arr(0), a.arr(1), a.small(2));
+        }
         return a.is_none(2) ? repeat(a.arr(0), a.integer(1)) : repeat(a.arr(0), a.integer(1), a.small(2));
       });
 
@@ -242,12 +249,14 @@ Example:
         return to_tuple(meshgrid(a.arrays(0), a.flag(1), indexing == "xy"));
       });
 
-  def(m, "diff(a, /, n=1, axis=-1, *, stream=None)", R"(Take differences of neighbours.
+  def(m, "diff(a, /, n=1, axis=-1, *, stream=None, prepend=None, append=None)", R"(Take differences of neighbours.
 
 Args:
     a (array): At least one dimension.
     n (int, optional): How many times. Default: 1.
     axis (int, optional): Along which axis. Default: -1.
+    prepend (array, optional): Joined before `a` along the axis first.
+    append (array, optional): Joined after `a` along the axis first.
 
 Returns:
     array: Shorter by `n` along the axis; for bool, whether neighbours differ.
@@ -259,7 +268,15 @@ Example:
     >>> mx.diff(mx.array([1, 4, 9])).tolist()
     [3, 5]
 )",
-      [](const Args& a) { return diff(a.arr(0), a.integer(1), a.small(2)); });
+      [](const Args& a) {
+        array x = a.arr(0);
+        auto before = a.opt_arr_beside(4, x), after = a.opt_arr_beside(5, x);
+        Arrays parts;
+        if (before) parts.push_back(*before);
+        parts.push_back(x);
+        if (after) parts.push_back(*after);
+        return diff(parts.size() > 1 ? concatenate(parts, a.small(2)) : x, a.integer(1), a.small(2));
+      });
 }
 
 }  // namespace mx::python

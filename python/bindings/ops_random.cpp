@@ -239,6 +239,30 @@ Example:
         array loc = a.given(2) ? a.arr(2) : array(), scale = a.given(3) ? a.arr(3) : array();
         return mx::random::laplace(a.shape(0), dtype_or_float32(a, 1), loc, scale, maybe(a, 4));
       });
+
+  def(m, "multivariate_normal(mean, cov, shape=[], dtype=float32, key=None, stream=None)", R"(Draw jointly normal vectors.
+
+Args:
+    mean (array): The means, shape (..., n).
+    cov (array): The covariance matrices, shape (..., n, n): symmetric and positive semi-definite, which is not checked.
+    shape (sequence of int, optional): Broadcast with the batch axes of `mean` and `cov` it is the shape of the result without its
+        last axis. Default: those batch axes.
+    dtype (Dtype, optional): float32. Default: float32.
+    key (array, optional): Default: the next of ``mx.random.state``.
+
+Returns:
+    array: Shape (..., n). Differentiable in `mean` and `cov`.
+
+Raises:
+    ValueError: If sizes do not fit, the dtype is another, or `key` is not a key.
+
+Example:
+    >>> mx.random.multivariate_normal(mx.zeros(2), mx.eye(2), (5,)).shape
+    (5, 2)
+)",
+      [](const Args& a) {
+        return mx::random::multivariate_normal(a.arr(0), a.arr(1), a.shape(2), dtype_or_float32(a, 3), maybe(a, 4));
+      });
 }
 
 void bind_discrete(py::module_& m) {

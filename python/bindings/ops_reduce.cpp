@@ -1,7 +1,13 @@
 // ops_reduce.cpp — Python functions for reductions, softmax and their kin (ops/reduce.h, ops/composite.h).
 
+#include <algorithm>
+#include <cmath>
+
 #include "bindings/bind.h"
+#include "ops/cast.h"
 #include "ops/composite.h"
+#include "ops/elementwise.h"
+#include "ops/operators.h"
 #include "ops/reduce.h"
 
 namespace mx::python {
@@ -26,9 +32,43 @@ Raises:
       [f](const Args& a) { return f(a.arr(0), a.axes(1, a.arr(0).ndim()), a.flag(2)); });
 }
 
+/// name(a, /, axis=None, keepdims=False, *, stream=None, dtype=None): as above, computed in a dtype of the caller's.
+void def_accumulation(py::module_& m, const char* name, const char* what, const char* more, const char* example, Reduction f) {
+  std::string doc = cat(what, "\n\n", more, R"(
+
+Args:
+    a (array): Any shape.
+    axis (int or sequence of int, optional): The axes to combine. Default: all.
+    keepdims (bool, optional): Leave the combined axes in place with size 1. Default: False.
+    dtype (Dtype, optional): Convert to this dtype first; also the dtype of the result.
+
+Returns:
+    array: The shape of `a` without the combined axes.
+
+Raises:
+    ValueError: If an axis is out of range or named twice.
+
+Example:
+)", example);
+  def(m, cat(name, "(a, /, axis=None, keepdims=False, *, stream=None, dtype=None)"), doc.c_str(), [f](const Args& a) {
+    array x = a.arr(0);
+    if (a.is_none(4)) return f(x, a.axes(1, x.ndim()), a.flag(2));
+    Dtype t = a.dtype(4);
+    return astype(f(astype(x, t), a.axes(1, x.ndim()), a.flag(2)), t);
+  });
+}
+
+// What is subtracted from the number of elements need not be whole.
+array variance(const array& x, const Axes& axes, bool keepdims, double correction) {
+  double n = 1;
+  for (int axis : axes) n *= static_cast<double>(x.shape(axis));
+  return var(x, axes, keepdims) * (n / std::max(n - correction, 0.0));
+}
+
 using Spread = array (*)(const array&, const Axes&, bool, int);
 
-void def_spread(py::module_& m, const char* name, const char* what, const char* more, const char* example, Spread f) {
+void def_spread(py::module_& m, const char* name, const char* what, const char* more, const char* example, Spread f,
+                array (*finish)(const array&)) {
   std::string doc = cat(what, "\n\n", more, R"(
 
 Args:
@@ -36,6 +76,7 @@ Args:
     axis (int or sequence of int, optional): The axes to combine. Default: all.
     keepdims (bool, optional): Leave the combined axes in place with size 1. Default: False.
     ddof (int, optional): Divide by the number of elements minus this. Default: 0.
+    correction (float, optional): Another name of `ddof`; need not be whole.
 
 Returns:
     array: The shape of `a` without the combined axes; real also for complex `a`.
@@ -45,8 +86,16 @@ Raises:
 
 Example:
 )", example);
-  def(m, cat(name, "(a, /, axis=None, keepdims=False, ddof=0, *, stream=None)"), doc.c_str(),
-      [f](const Args& a) { return f(a.arr(0), a.axes(1, a.arr(0).ndim()), a.flag(2), a.small(3)); });
+  def(m, cat(name, "(a, /, axis=None, keepdims=False, ddof=0, *, stream=None, correction=None)"), doc.c_str(),
+      [f, finish](const Args& a) {
+        array x = a.arr(0);
+        Axes axes = a.axes(1, x.ndim());
+        if (a.is_none(5)) return f(x, axes, a.flag(2), a.small(3));
+        if (a.given(3)) throw ValueError(cat(a.what(5), " and ddof are the same; need one of them."));
+        double correction = a.real(5);
+        if (std::abs(correction) < 1e9 && std::trunc(correction) == correction) return f(x, axes, a.flag(2), static_cast<int>(correction));
+        return finish(variance(x, axes, a.flag(2), correction));
+      });
 }
 
 void def_arg_reduction(py::module_& m, const char* name, const char* extreme, const char* example, array (*along)(const array&, int, bool),
@@ -76,11 +125,11 @@ Example:
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  def_reduction(m, "sum", "Sum the elements over the given axes.",
-                "bool and integers of less than 32 bits give int32 (unsigned ones uint32). No elements sum to 0.", "",
+  def_accumulation(m, "sum", "Sum the elements over the given axes.",
+                "bool and integers of less than 32 bits give int32 (unsigned ones uint32). No elements sum to 0.",
                 "    >>> mx.sum(mx.array([[1, 2], [3, 4]]), axis=0).tolist()\n    [4, 6]\n", sum);
-  def_reduction(m, "prod", "Multiply the elements over the given axes.",
-                "Result dtypes are those of ``sum``. The product of no elements is 1. Derivatives are exact at zeros.", "",
+  def_accumulation(m, "prod", "Multiply the elements over the given axes.",
+                "Result dtypes are those of ``sum``. The product of no elements is 1. Derivatives are exact at zeros.",
                 "    >>> mx.prod(mx.array([2, 3, 4])).item()\n    24\n", prod);
   def_reduction(m, "mean", "Compute the arithmetic mean over the given axes.",
                 "Integers give float32. The mean of no elements is NaN.", "",
@@ -125,10 +174,10 @@ Example:
 
   def_spread(m, "var", "Compute the variance over the given axes.",
              "The mean squared distance from the mean. No elements left to divide by: NaN or inf.",
-             "    >>> mx.var(mx.array([1.0, 2.0, 3.0]), ddof=1).item()\n    1.0\n", var);
+             "    >>> mx.var(mx.array([1.0, 2.0, 3.0]), ddof=1).item()\n    1.0\n", var, positive);
   def_spread(m, "std", "Compute the standard deviation over the given axes.",
              "The square root of the variance. Where that is 0 the derivative is taken as 0.",
-             "    >>> mx.std(mx.array([1.0, 3.0])).item()\n    1.0\n", mx::std);
+             "    >>> mx.std(mx.array([1.0, 3.0])).item()\n    1.0\n", mx::std, mx::sqrt);
 
   def_arg_reduction(m, "argmax", "largest", "    >>> mx.argmax(mx.array([1, 5, 2])).item()\n    1\n", argmax, argmax);
   def_arg_reduction(m, "argmin", "smallest", "    >>> mx.argmin(mx.array([4, 5, 2])).item()\n    2\n", argmin, argmin);

@@ -2,9 +2,59 @@
 
 #include "bindings/bind.h"
 #include "ops/cast.h"
+#include "ops/create.h"
+#include "ops/movement.h"
 #include "ops/scan.h"
 
 namespace mx::python {
+
+namespace {
+
+// As sum and prod: what is smaller than 32 bits counts in 32.
+Dtype counting_dtype(Dtype t) {
+  if (is_inexact(t) || size_of(t) >= 4) return t;
+  return is_unsigned(t) ? Dtype::uint32 : Dtype::int32;
+}
+
+using Scan = array (*)(const array&, std::optional<int>, bool, bool);
+
+void def_cumulative(py::module_& m, const char* name, const char* what, const char* noun, int initial, const char* example, Scan f) {
+  std::string doc = cat(what, R"(
+
+As ``cum)", name[11] == 's' ? "sum" : "prod", R"(``, but small integers are counted in 32 bits.
+
+Args:
+    a (array): Any shape.
+    axis (int, optional): Default: the flattened array.
+    reverse (bool, optional): Start from the end. Default: False.
+    inclusive (bool, optional): If False, element i is the )", noun, R"( of the elements before it. Default: True.
+    dtype (Dtype, optional): Convert to this dtype first. Default: as for ``sum``.
+    include_initial (bool, optional): Begin with the )", noun, R"( of no elements: one element more. Default: False.
+
+Returns:
+    array: Shape of `a`, one longer along the axis with `include_initial`; one-dimensional without an axis.
+
+Raises:
+    ValueError: If the axis is out of range.
+
+Example:
+    >>> mx.)", example);
+  def(m, cat(name, "(a, /, axis=None, *, reverse=False, inclusive=True, dtype=None, stream=None, include_initial=False)"), doc.c_str(),
+      [=](const Args& a) {
+        array x = a.arr(0);
+        x = astype(x, a.is_none(4) ? counting_dtype(x.dtype()) : a.dtype(4));
+        if (a.is_none(1)) x = flatten(x);
+        int axis = normalize_axis(a.opt_small(1).value_or(0), x.ndim(), a.signature().name);
+        array y = f(x, axis, a.flag(2), a.flag(3));
+        if (!a.flag(6)) return y;
+        Shape shape = x.shape();
+        shape[static_cast<size_t>(axis)] = 1;
+        array first = full(shape, array(initial, y.dtype()));
+        return a.flag(2) ? concatenate({y, first}, axis) : concatenate({first, y}, axis);
+      });
+}
+
+}  // namespace
 
 void bind_scan(py::module_& m) {
   def(m, "cumsum(a, /, axis=None, *, reverse=False, inclusive=True, dtype=None, stream=None)", R"(Sum up the elements along an axis.
@@ -124,8 +174,10 @@ Example:
 )",
       [](const Args& a) { return logcumsumexp(a.arr(0), a.opt_small(1), a.flag(2), a.flag(3)); });
 
-  alias(m, "cumulative_sum", "cumsum");
-  alias(m, "cumulative_prod", "cumprod");
+  def_cumulative(m, "cumulative_sum", "Sum up the elements along an axis, in the words of the array API standard.", "sum", 0,
+                 "cumulative_sum(mx.array([1, 2, 3]), include_initial=True).tolist()\n    [0, 1, 3, 6]\n", cumsum);
+  def_cumulative(m, "cumulative_prod", "Multiply up the elements along an axis, in the words of the array API standard.", "product", 1,
+                 "cumulative_prod(mx.array([1, 2, 3]), include_initial=True).tolist()\n    [1, 1, 2, 6]\n", cumprod);
 }
 
 }  // namespace mx::python

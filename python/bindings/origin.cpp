@@ -1,6 +1,9 @@
 // origin.cpp — where in the user's program a call was made: for errors that appear only at evaluation.
 
+#include "bindings/origin.h"
+
 #include <cstdlib>
+#include <mutex>
 
 #include "bindings/bind.h"
 #include "graph/array.h"
@@ -29,7 +32,30 @@ std::shared_ptr<const std::string> user_line() {
   return nullptr;
 }
 
+// How many want lines: the switch is one of them, and each TracedOrigins.
+std::mutex wanted_lock;
+int wanted = 0;
+bool switched_on = false;
+
+void want(int more) {
+  std::lock_guard guard(wanted_lock);
+  wanted += more;
+  set_origin_source(wanted > 0 ? user_line : nullptr);
+}
+
+void switch_tracing(bool on) {
+  int more = 0;
+  {
+    std::lock_guard guard(wanted_lock);
+    more = static_cast<int>(on) - static_cast<int>(std::exchange(switched_on, on));
+  }
+  want(more);
+}
+
 }  // namespace
+
+TracedOrigins::TracedOrigins() { want(1); }
+TracedOrigins::~TracedOrigins() { want(-1); }
 
 void bind_origin(py::module_& m) {
   std::string file = py::str(py::module_::import("mxform").attr("__file__"));
@@ -53,8 +79,8 @@ Example:
     True
     >>> mx.set_origin_tracing(False)
 )",
-      [](const Args& a) { set_origin_source(a.flag(0) ? user_line : nullptr); });
-  if (std::getenv("MXFORM_TRACE_ORIGINS")) set_origin_source(user_line);
+      [](const Args& a) { switch_tracing(a.flag(0)); });
+  if (std::getenv("MXFORM_TRACE_ORIGINS")) switch_tracing(true);
 }
 
 }  // namespace mx::python

@@ -17,11 +17,17 @@ namespace {
 
 constexpr size_t kMaxParameters = 24;
 
+// What only calling needs to know of a signature.
+struct Parsed : Signature {
+  std::vector<PyObject*> also;  // per parameter: the interned second name, or null
+  int device = -1;              // the position of the keyword `device`, or -1
+};
+
 struct FunctionObject {
   PyObject_HEAD
   vectorcallfunc vectorcall;
   PyObject* weakrefs;
-  Signature* signature;
+  Parsed* signature;
   Body body;
   PyObject* doc;
   PyObject* name;
@@ -86,14 +92,26 @@ PyObject* default_value(std::string_view text) {
   return checked(PyRun_String(s.c_str(), Py_eval_input, names.ptr(), names.ptr()));
 }
 
-Signature* parse(std::string_view text) {
-  auto* s = new Signature;
+// The text as users see it: without second names.
+std::string without_second_names(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '|') {
+      while (i < text.size() && text[i] != '=' && text[i] != ',' && text[i] != ')') ++i;
+    }
+    out += text[i];
+  }
+  return out;
+}
+
+Parsed* parse(std::string_view text) {
+  auto* s = new Parsed;
   size_t open = text.find('('), close = text.rfind(')');
   if (open == text.npos || close == text.npos) throw ValueError(cat("[def] not a signature: ", text));
   size_t dot = text.rfind('.', open);
   size_t begin = dot == text.npos ? 0 : dot + 1;
   s->name = text.substr(begin, open - begin);
-  s->parameters = text.substr(open, close + 1 - open);
+  s->parameters = without_second_names(text.substr(open, close + 1 - open));
   auto kind = Parameter::ordinary;
   for (std::string_view part : split_parameters(text.substr(open + 1, close - open - 1))) {
     if (part == "/") {
@@ -119,10 +137,17 @@ Signature* parse(std::string_view text) {
       p.initial = default_value(strip(part.substr(eq + 1)));
       part = strip(part.substr(0, eq));
     }
+    PyObject* second = nullptr;
+    if (size_t bar = part.find('|'); bar != part.npos) {
+      second = checked(PyUnicode_InternFromString(std::string(part.substr(bar + 1)).c_str()));
+      part = part.substr(0, bar);
+    }
+    s->also.push_back(second);
     p.name = part;
     p.key = checked(PyUnicode_InternFromString(p.name.c_str()));
     // A required `stream` is an ordinary argument, and that of `__dlpack__` is not one of ours.
     if (p.name == "stream" && p.initial && !s->name.starts_with("__")) s->stream = here;
+    if (p.name == "device" && p.kind == Parameter::keyword_only) s->device = here;
     if (p.kind == Parameter::ordinary) ++s->n_positional;
     s->list.push_back(std::move(p));
   }
@@ -136,8 +161,11 @@ Signature* parse(std::string_view text) {
   throw py::type_error(cat("[", s.name, "] ", problem, ". Signature: ", s.name, s.parameters, "."));
 }
 
+// MLX documents the parameters of these as positional only, and yet takes all but the array by name.
+bool taken_by_name(const Signature& s, int i) { return i > 0 && (s.name == "roll" || s.name == "astype"); }
+
 // Puts keyword arguments in their places.
-void place_keywords(const Signature& s, PyObject** values, size_t n_taken, PyObject* const* args, PyObject* kwnames) {
+void place_keywords(const Parsed& s, PyObject** values, size_t n_taken, PyObject* const* args, PyObject* kwnames) {
   Py_ssize_t n = PyTuple_GET_SIZE(kwnames);
   for (Py_ssize_t k = 0; k < n; ++k) {
     PyObject* key = PyTuple_GET_ITEM(kwnames, k);
@@ -147,12 +175,17 @@ void place_keywords(const Signature& s, PyObject** values, size_t n_taken, PyObj
       if (s.list[static_cast<size_t>(i)].key == key) found = i;
     }
     for (int i = 0; i < total && found < 0; ++i) {
-      if (PyUnicode_Compare(s.list[static_cast<size_t>(i)].key, key) == 0) found = i;
+      PyObject* also = s.also[static_cast<size_t>(i)];
+      if (PyUnicode_Compare(s.list[static_cast<size_t>(i)].key, key) == 0 || (also && PyUnicode_Compare(also, key) == 0)) found = i;
     }
     auto kind = found < 0 ? Parameter::rest : s.list[static_cast<size_t>(found)].kind;
+    if (kind == Parameter::positional_only && taken_by_name(s, found)) kind = Parameter::ordinary;
     if (kind == Parameter::ordinary || kind == Parameter::keyword_only) {
       if (kind == Parameter::ordinary && static_cast<size_t>(found) < n_taken) {
         bad_call(s, cat("argument '", s.list[static_cast<size_t>(found)].name, "' was given by position and by name"));
+      }
+      if (s.also[static_cast<size_t>(found)] && values[found] != s.list[static_cast<size_t>(found)].initial) {
+        bad_call(s, cat("argument '", s.list[static_cast<size_t>(found)].name, "' was given under both its names"));
       }
       values[found] = args[k];
     } else if (s.keywords >= 0) {
@@ -167,7 +200,7 @@ void place_keywords(const Signature& s, PyObject** values, size_t n_taken, PyObj
 }
 
 PyObject* run(const FunctionObject& f, PyObject* const* args, size_t n, PyObject* kwnames) {
-  const Signature& s = *f.signature;
+  const Parsed& s = *f.signature;
   auto limit = static_cast<size_t>(s.n_positional), total = s.list.size();
   if (n > limit && s.rest < 0) {
     bad_call(s, cat("too many arguments by position: ", n, " were given; at most ", limit, " are taken"));
@@ -186,6 +219,10 @@ PyObject* run(const FunctionObject& f, PyObject* const* args, size_t n, PyObject
     if (!values[i] && static_cast<int>(i) != s.rest) bad_call(s, cat("argument '", s.list[i].name, "' is missing"));
   }
   Args a(s, values.data(), {args + n_taken, n - n_taken});
+  std::optional<StreamScope> on_device;
+  if (s.device >= 0 && values[static_cast<size_t>(s.device)] != Py_None) {
+    on_device.emplace(to_stream(values[static_cast<size_t>(s.device)], a.what(s.device)));
+  }
   if (s.stream >= 0 && values[static_cast<size_t>(s.stream)] != Py_None) {
     StreamScope scope(to_stream(values[static_cast<size_t>(s.stream)], a.what(s.stream)));
     return f.body.run(f.body.function, a);
@@ -321,7 +358,7 @@ std::string dedent(std::string_view doc) {
 
 py::object make_function(PyTypeObject* type, std::string_view text, const char* doc, Body b, const std::string& owner,
                          const std::string& module, vectorcallfunc entry) {
-  Signature* s = parse(text);
+  Parsed* s = parse(text);
   auto* f = PyObject_New(FunctionObject, type);
   if (!f) rethrow();
   std::string qualname = owner.empty() ? s->name : owner + "." + s->name;

@@ -3,9 +3,9 @@
 //   def(m, "sum(a, /, axis=None, keepdims=False, *, stream=None)", R"(Sum over the given axes. ...)",
 //       [](const Args& a) { return sum(a.arr(0), a.axes(1, a.arr(0).ndim()), a.flag(2)); });
 //
-// The text gives names, kinds (`/`, `*`, `*args`, `**kwargs`) and defaults (literals and dtype names) and is
-// what inspect.signature() shows. A call checks counts and keywords, fills in defaults, and opens a
-// StreamScope if there is a parameter `stream` and it is not None. The function receives Args and reads
+// The text gives names (`vals|fill_value`: a second name for callers), kinds (`/`, `*`, `*args`, `**kwargs`) and defaults,
+// as inspect.signature() shows without second names. A call checks counts and keywords, fills in defaults, and opens a
+// StreamScope if a parameter `stream`, or a keyword `device`, is not None. The function receives Args and reads
 // parameters by their position in the text (`stream` counts, but need not be read). It returns anything that
 // to_python() in convert.h takes: array, Arrays (a list), to_tuple(Arrays), std::tuple, bool, Dtype, Shape,
 // py::object, or nothing. Start at def().

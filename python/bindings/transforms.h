@@ -52,8 +52,10 @@ std::shared_ptr<T> share(T value) {
           }};
 }
 
+void bind_derivatives(py::module_& m);  ///< Jacobians, linearize, vjp_fn, hvp (derivatives.cpp).
 void bind_vmap(py::module_& m);     ///< vmap (vmap.cpp).
 void bind_custom(py::module_& m);   ///< custom_function, checkpoint, depends (custom.cpp).
 void bind_compile(py::module_& m);  ///< compile (compile.cpp).
+void bind_control(py::module_& m);  ///< scan, while_loop, switch (control.cpp).
 
 }  // namespace mx::python

@@ -105,7 +105,7 @@ BatchAxes output_axes(PyObject* fun, PyObject* out_axes, const Tree& outputs) {
 }
 
 // Checks the axes against the arrays, naming arguments.
-void check_batch(PyObject* fun, const MixedTree& in, const BatchAxes& axes) {
+void check_batch(PyObject* fun, const MixedTree& in, const BatchAxes& axes, const VmapOptions& options) {
   auto path = [&](size_t k) { return argument_path(fun, in.tree, in.position[k]); };
   int64_t size = -1;
   size_t first = 0;
@@ -126,9 +126,13 @@ void check_batch(PyObject* fun, const MixedTree& in, const BatchAxes& axes) {
     if (size < 0) first = k;
     size = n;
   }
-  if (size < 0) {
+  if (size < 0 && !options.axis_size) {
     throw TransformError(cat("[vmap] no argument of ", function_name(fun), " is mapped: ", in.arrays.empty() ? "no array came" : "every axis is None",
-                             "; need at least one array with an axis in in_axes."));
+                             "; need at least one array with an axis in in_axes, or axis_size."));
+  }
+  if (size >= 0 && options.axis_size && size != *options.axis_size) {
+    throw TransformError(cat("[vmap] axis_size of ", function_name(fun), " is ", *options.axis_size, " but ", path(first), " of shape ",
+                             in.arrays[first].shape(), " has ", size, " along axis ", *axes[first], "; need equal sizes."));
   }
 }
 
@@ -149,14 +153,15 @@ void check_static(PyObject* fun, const MixedTree& in, const BatchAxes& axes) {
   }
 }
 
-// vmap(fun, in_axes, out_axes)(*args, **kwargs)
+// vmap(fun, in_axes, out_axes, axis_size, chunk_size)(*args, **kwargs)
 py::object run_vmap(const Args& a) {
   PyObject *fun = a.raw(0), *out_axes = a.raw(2);
+  VmapOptions options{a.opt_integer(5), a.opt_integer(6)};
   MixedTree in = split_arguments(a.raw(3), a.raw(4));
   BatchAxes leaf_axes = input_axes(fun, a.raw(1), in.tree), axes;
   if (in.arrays.size() != in.leaves.size()) check_static(fun, in, leaf_axes);
   for (size_t leaf : in.position) axes.push_back(leaf_axes[leaf]);
-  check_batch(fun, in, axes);
+  check_batch(fun, in, axes, options);
   MixedTree out;
   FunctionName name(function_name(fun));
   Arrays batched = vmap(
@@ -177,12 +182,13 @@ py::object run_vmap(const Args& a) {
           of_arrays.push_back(axis);
         }
         return of_arrays;
-      });
+      },
+      options);
   return out.build(batched);
 }
 
 }  // namespace
 
-void bind_vmap(py::module_& m) { def(m, "_run_vmap(fun, in_axes, out_axes, args, kwargs, /)", "", run_vmap); }
+void bind_vmap(py::module_& m) { def(m, "_run_vmap(fun, in_axes, out_axes, args, kwargs, axis_size=None, chunk_size=None, /)", "", run_vmap); }
 
 }  // namespace mx::python

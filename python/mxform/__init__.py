@@ -2,7 +2,7 @@
 
 ``import mxform as mx``; then ``mx.array``, operations such as ``mx.sum``, transformations such as ``mx.grad``
 and ``mx.vmap``. Nearly everything is in the extension module ``mxform._core``; what is written in Python is in
-``transforms``, ``compile`` and ``tree``.
+``transforms``, ``derivatives``, ``compile``, ``export``, ``tree`` and ``io``.
 """
 
 import sys as _sys
@@ -18,6 +18,12 @@ for _module in [m for m in vars(_core).values() if isinstance(m, type(_sys))]:
         _sys.modules[_module.__name__] = _module
 del _module
 
+from .array_api import *  # noqa: E402, F403
 from .compile import *  # noqa: E402, F403
+from .control import *  # noqa: E402, F403
+from .debug import *  # noqa: E402, F403
+from .derivatives import *  # noqa: E402, F403
+from .export import *  # noqa: E402, F403
+from .io import *  # noqa: E402, F403
 from .transforms import *  # noqa: E402, F403
 from .tree import *  # noqa: E402, F403

@@ -29,17 +29,35 @@ def _check_callable(op, fun):
         raise TypeError(f"[{op}] fun must be callable: {type(fun).__name__} came.")
 
 
-def _differentiated(op, fun, argnums, argnames):
+def _size(op, name, value, least):
+    """An int of at least ``least``, or None."""
+    if value is None:
+        return None
+    try:
+        size = operator.index(value)
+    except TypeError:
+        raise TypeError(f"[{op}] {name} must be an int or None: {value!r} came.") from None
+    if isinstance(value, bool) or size < least:
+        raise ValueError(f"[{op}] {name} is {value!r}; need an int of at least {least}, or None.")
+    return size
+
+
+def _indices(op, argnums):
+    """``argnums``, an int or a sequence of ints, as a list."""
+    try:
+        return [operator.index(i) for i in (argnums if isinstance(argnums, (list, tuple, range)) else (argnums,))]
+    except TypeError:
+        raise TypeError(f"[{op}] argnums must be an int or a list of ints: {argnums!r} came.") from None
+
+
+def _differentiated(op, fun, argnums, argnames, has_aux):
     _check_callable(op, fun)
     if not isinstance(argnames, (str, list, tuple, set, frozenset, type(None))):
         raise TypeError(f"[{op}] argnames must be a string or a list of strings: {type(argnames).__name__} came.")
     names = [argnames] if isinstance(argnames, str) else list(argnames or ())
     if argnums is None:
         argnums = () if names else (0,)
-    try:
-        argnums = [operator.index(i) for i in (argnums if isinstance(argnums, (list, tuple, range)) else (argnums,))]
-    except TypeError:
-        raise TypeError(f"[{op}] argnums must be an int or a list of ints: {argnums!r} came.") from None
+    argnums = _indices(op, argnums)
     for i, name in enumerate(names):
         if not isinstance(name, str):
             raise TypeError(f"[{op}] argnames must be a string or a list of strings: {name!r} came.")
@@ -47,7 +65,7 @@ def _differentiated(op, fun, argnums, argnames):
             raise TransformError(f"[{op}] argnames has {name!r} twice; need each one once.")
     if not argnums and not names:
         raise TransformError(f"[{op}] argnums and argnames are empty: no argument to differentiate; need at least one.")
-    run, spec = _core._run_grad, _core._grad_spec(op, argnums, names)
+    run, spec = _core._run_grad, _core._grad_spec(op, argnums, names, bool(has_aux))
 
     def differentiated(*args, **kwargs):
         return run(spec, fun, args, kwargs)
@@ -55,7 +73,7 @@ def _differentiated(op, fun, argnums, argnames):
     return _wrap(fun, differentiated)
 
 
-def value_and_grad(fun, argnums=None, argnames=[]):
+def value_and_grad(fun, argnums=None, argnames=[], *, has_aux=False):
     """Return a function that computes the value and the gradient of ``fun``.
 
     ``fun`` returns a scalar, or a tuple or list that begins with a scalar; whatever follows is passed on.
@@ -66,6 +84,8 @@ def value_and_grad(fun, argnums=None, argnames=[]):
         argnums (int or list(int), optional): Which positional arguments to differentiate. Negative ones count
             from the end. Default: ``0``, or none if ``argnames`` are given.
         argnames (str or list(str), optional): Which keyword arguments to differentiate.
+        has_aux (bool): ``fun`` must return a pair ``(value, aux)``, as in JAX. Here this only adds the check.
+            Default: ``False``.
 
     Returns:
         callable: With the arguments of ``fun``; returns ``(value, gradient)``. The gradient looks like the
@@ -84,19 +104,21 @@ def value_and_grad(fun, argnums=None, argnames=[]):
         >>> value, error, dw
         (array(1, dtype=float32), array([1, 0], dtype=float32), array(2, dtype=float32))
     """
-    return _differentiated("value_and_grad", fun, argnums, argnames)
+    return _differentiated("value_and_grad", fun, argnums, argnames, has_aux)
 
 
-def grad(fun, argnums=None, argnames=[]):
+def grad(fun, argnums=None, argnames=[], *, has_aux=False):
     """Return a function that computes the gradient of ``fun``, which returns a scalar.
 
     Args:
         fun (callable): The function; its value must have shape ``()`` and a floating dtype.
         argnums (int or list(int), optional): As for :func:`value_and_grad`.
         argnames (str or list(str), optional): As for :func:`value_and_grad`.
+        has_aux (bool): ``fun`` returns a pair ``(value, aux)``, as in JAX; ``aux`` is passed on. Default: ``False``.
 
     Returns:
-        callable: With the arguments of ``fun``; returns what :func:`value_and_grad` returns second.
+        callable: With the arguments of ``fun``; returns what :func:`value_and_grad` returns second, or a pair of
+        that and ``aux``.
 
     Raises:
         TransformError: As for :func:`value_and_grad`.
@@ -104,8 +126,10 @@ def grad(fun, argnums=None, argnames=[]):
     Example:
         >>> mx.grad(mx.grad(mx.sin))(mx.array(mx.pi / 2))
         array(-1, dtype=float32)
+        >>> mx.grad(lambda x: (x * x, {"double": 2 * x}), has_aux=True)(mx.array(3.0))
+        (array(6, dtype=float32), {'double': array(6, dtype=float32)})
     """
-    return _differentiated("grad", fun, argnums, argnames)
+    return _differentiated("grad", fun, argnums, argnames, has_aux)
 
 
 def vjp(fun, primals, cotangents):
@@ -115,7 +139,7 @@ def vjp(fun, primals, cotangents):
         fun (callable): Takes as many arguments as there are ``primals``; returns an array, or a list or tuple.
             Trees of arrays may stand for arrays everywhere.
         primals (list(array)): Where to linearise.
-        cotangents (list(array)): One for each output, of its shape.
+        cotangents (list(array)): One for each output, of its shape; ``None`` is a zero.
 
     Returns:
         tuple(list(array), list(array)): The outputs, and one cotangent for each primal. For complex arrays the
@@ -155,7 +179,7 @@ def jvp(fun, primals, tangents):
     return _core._run_jvp(fun, primals, tangents)
 
 
-def vmap(fun, in_axes=0, out_axes=0):
+def vmap(fun, in_axes=0, out_axes=0, *, axis_size=None, chunk_size=None):
     """Return ``fun``, written for one example, as a function of a batch.
 
     Args:
@@ -165,23 +189,31 @@ def vmap(fun, in_axes=0, out_axes=0):
             passes an argument whole. Keyword arguments are mapped over axis 0. Default: ``0``.
         out_axes (int, None or tree): Where to put the batch axis of each output. ``None`` is for an output that
             does not depend on the batch. Default: ``0``.
+        axis_size (int, optional): The size of the batch, as in JAX: for functions of which no argument is mapped.
+        chunk_size (int, optional): How many examples to compute at a time, as in torch.func. Memory is that of one
+            chunk and the results, which are the same, random draws included. Default: all at once.
 
     Returns:
         callable: The batched function.
 
     Raises:
-        TransformError: When called, if sizes along the mapped axes differ, or nothing is mapped.
+        TransformError: When called, if sizes along the mapped axes differ, or nothing is mapped and ``axis_size``
+            is not given.
 
     Example:
         >>> dot = lambda x, y: (x * y).sum()
         >>> mx.vmap(dot, in_axes=(0, None))(mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([1.0, 10.0]))
         array([21, 43], dtype=float32)
+        >>> mx.vmap(lambda: mx.random.normal((2,)), axis_size=3)().shape
+        (3, 2)
     """
     _check_callable("vmap", fun)
+    axis_size = _size("vmap", "axis_size", axis_size, 0)
+    chunk_size = _size("vmap", "chunk_size", chunk_size, 1)
     run = _core._run_vmap
 
     def batched(*args, **kwargs):
-        return run(fun, in_axes, out_axes, args, kwargs)
+        return run(fun, in_axes, out_axes, args, kwargs, axis_size, chunk_size)
 
     return _wrap(fun, batched)
 

@@ -169,3 +169,25 @@ TEST_CASE("the tiles of every instruction set that this machine has") {
   }
 #endif
 }
+
+TEST_CASE("the addend may be the result, however many blocks the inner dimension has") {
+  for (int64_t k : {5, 300, 2000}) {
+    for (int64_t n : {1, 40}) {
+      CAPTURE(k);
+      CAPTURE(n);
+      int64_t m = 50;
+      auto a = random_elements<double>(m * k), b = random_elements<double>(k * n), start = random_elements<double>(m * n), out = start;
+      gemm(Gemm<double>{.m = m, .n = n, .k = k, .a = a.data(), .a_row = k, .a_col = 1, .b = b.data(), .b_row = n, .b_col = 1, .out = out.data(),
+                        .out_row = n, .alpha = 0.5, .beta = 2, .c = out.data(), .c_row = n, .c_col = 1});
+      double worst = 0;
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          double sum = 2 * start[static_cast<size_t>(i * n + j)];
+          for (int64_t p = 0; p < k; ++p) sum += 0.5 * a[static_cast<size_t>(i * k + p)] * b[static_cast<size_t>(p * n + j)];
+          worst = std::max(worst, std::abs(sum - out[static_cast<size_t>(i * n + j)]));
+        }
+      }
+      CHECK(worst < 1e-11);
+    }
+  }
+}

@@ -13,6 +13,9 @@ MAY = {
     "runtime": "base graph runtime",
     "transforms": "base graph ops transforms",
     "compile": "base graph ops transforms compile runtime",
+    "control": "base graph ops transforms compile runtime control",
+    "export": "base graph ops transforms compile runtime control export",
+    "inspect": "base graph ops transforms compile runtime control export inspect",
     "backend/cpu": "base graph runtime scalar backend/cpu",
 }
 # Of a layer that is not listed above, a folder may still know these files.

@@ -264,7 +264,7 @@ def row(name, f, ref, *cases, **kw):
 
 
 FAMILIES = ("elementwise", "binary", "create", "movement", "reduce", "matmul", "scan", "index", "assign", "random",
-            "linalg", "linalg_spectral", "fft", "conv", "quantized", "gather_matmul", "fast", "distributed", "transforms")
+            "linalg", "linalg_spectral", "fft", "standard", "conv", "quantized", "gather_matmul", "fast", "distributed", "control", "transforms")
 
 
 def load():

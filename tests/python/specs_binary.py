@@ -53,8 +53,8 @@ ARITHMETIC = [
     binary("divmod", np.divmod, right=(1.1, 2), dtypes=REAL, ints=(1, 6), edges=False, order=2, out=(SAME, SAME)),
     binary("power", np.power, left=(0.3, 2), dtypes=INEXACT, kinks=[POWERS], kink_order=1, edges=False),
     binary("power_int", np.power, f=mx.power, dtypes=INTS, ints=(0, 4), order=0, edges=False, ulp=0),
-    binary("maximum", np.maximum, dtypes=REAL + BOOL, kinks=[TIES], order=2, ulp=0),
-    binary("minimum", np.minimum, dtypes=REAL + BOOL, kinks=[TIES], order=2, ulp=0),
+    binary("maximum", np.maximum, dtypes=ALL, kinks=[TIES], order=2, ulp=0),
+    binary("minimum", np.minimum, dtypes=ALL, kinks=[TIES], order=2, ulp=0),
     binary("logaddexp", xlogaddexp, dtypes=INEXACT + ("int32",), out=FLOAT, ulp=8, sums=True,
            kinks=[C(at([0.0, -np.inf, 1.0, -np.inf]), at([0.0, -np.inf, -np.inf, 2.0]))]),
     binary("hypot", np.hypot, dtypes=FLOATS + ("int32",), out=FLOAT, left=(0.2, 2), right=(-2, 2), ulp=4),
@@ -63,11 +63,11 @@ ARITHMETIC = [
 ]
 
 COMPARISONS = [
-    binary(name, getattr(np, name), dtypes=ALL if name in ("equal", "not_equal") else REAL + BOOL, out=IS_BOOL,
+    binary(name, getattr(np, name), dtypes=ALL, out=IS_BOOL,
            order=0, kinks=[TIES])
     for name in ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 ] + [
-    binary(name, getattr(np, name), dtypes=REAL + BOOL, out=IS_BOOL, order=0)
+    binary(name, getattr(np, name), dtypes=ALL, out=IS_BOOL, order=0)
     for name in ("logical_and", "logical_or", "logical_xor")
 ]
 
@@ -103,11 +103,11 @@ OPERATORS = [
 
 CLOSE = [
     row("isclose", mx.isclose, np.isclose, C(a(2, 3), a(2, 3)), C(at([1.0, 2.0, np.inf]), at([1.0 + 1e-7, 2.1, np.inf])),
-        C(at([np.nan, 1.0]), at([np.nan, 1.0]), equal_nan=True), dtypes=("float32",), out=IS_BOOL, order=0),
+        C(at([np.nan, 1.0]), at([np.nan, 1.0]), equal_nan=True), dtypes=("float32", "complex64"), out=IS_BOOL, order=0),
     row("allclose", mx.allclose, np.allclose, C(a(2, 3), a(2, 3)), C(at([1.0, 2.0]), at([1.0 + 1e-7, 2.0])),
-        dtypes=("float32",), out=IS_BOOL, order=0),
+        dtypes=("float32", "complex64"), out=IS_BOOL, order=0),
     row("array_equal", mx.array_equal, np.array_equal, C(a(2, 3), a(2, 3)), C(at([1.0, 2.0]), at([1.0, 2.0])),
-        dtypes=REAL, out=IS_BOOL, order=0),
+        dtypes=REAL + COMPLEX, out=IS_BOOL, order=0),
 ]
 
 SPECS = ARITHMETIC + COMPARISONS + BITS + OPERATORS + CLOSE

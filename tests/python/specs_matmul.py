@@ -33,7 +33,7 @@ def addmm(c, x, y, alpha=1.0, beta=1.0):
 
 SPECS = [
     product("matmul", mx.matmul, np.matmul, *MATMUL, order=3, big=BIG),
-    product("matmul_operator", lambda x, y: x @ y, np.matmul, C(a(2, 3), a(3, 2)), C(a(3), a(3))),
+    product("matmul_operator", lambda x, y: x @ y, np.matmul, C(a(2, 3), a(3, 2)), C(a(3), a(3)), dtypes=INEXACT + INTS),
     product("matmul_transposed", lambda x, y: x.T @ y.T, lambda x, y: x.T @ y.T, C(a(3, 2), a(4, 3)), big=[C(a(100, 70), a(90, 100))]),
     product("addmm", mx.addmm, addmm, C(a(3, 2), a(3, 4), a(4, 2)), C(a(3, 2), a(3, 4), a(4, 2), **SCALED),
             C(a(2), a(3, 4), a(4, 2), **SCALED), C(a(), a(3, 2), a(2, 2), alpha=0.0), C(a(2, 3, 2), a(2, 3, 2), a(2, 2, 2), **SCALED),

@@ -41,5 +41,7 @@ SPECS = [
     draws("key_split", lambda k: R.split(k), C(KEY), out="uint32"),
     draws("fold_in", lambda k, n: R.fold_in(k, n), C(KEY, A((), lo=0, hi=100, dtype="int32")), out="uint32"),
     draws("key_split_many", lambda k: R.split(k, 5), C(KEY), out="uint32"),
+    draws("multivariate_normal", lambda mean, b, k, shape=(): R.multivariate_normal(mean, b @ b.swapaxes(-1, -2) + mx.eye(b.shape[-1]), shape, key=k),
+          C(a(3), a(3, 3), KEY), C(a(2, 1, 2), a(3, 2, 2), KEY), C(a(2), a(2, 2), KEY, shape=(3,)), C(a(0), a(0, 0), KEY), order=2, fd=False, tol=1e-4),
     draws("reparametrized", lambda mu, k: mx.sum(mx.sin(mu + R.normal(mu.shape, key=k))), C(a(3), KEY), order=2, fd=False, tol=1e-5),
 ]

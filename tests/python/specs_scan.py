@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import BOOL, COMPLEX, FLOAT, FLOATS, INDEX, INTS, REAL, C, a, at, row
+from specs import ALL, BOOL, COMPLEX, FLOAT, FLOATS, INDEX, INTS, REAL, C, a, at, row
 from specs_elementwise import quiet
 
 INEXACT = FLOATS + COMPLEX
@@ -24,12 +24,16 @@ def scan(f, start):
     return run
 
 
+def logcumsumexp(x, axis):
+    return np.log(np.cumsum(np.exp(x), axis=axis)) if np.iscomplexobj(x) else np.logaddexp.accumulate(x, axis=axis)
+
+
 def lowest(dtype):
-    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+    return -np.inf if dtype.kind in "fc" else np.iinfo(dtype).min
 
 
 def highest(dtype):
-    return np.inf if dtype.kind == "f" else np.iinfo(dtype).max
+    return np.inf if dtype.kind in "fc" else np.iinfo(dtype).max
 
 
 WAYS = [C(a(2, 3), axis=0), C(a(2, 3), axis=-1), C(a(2, 3)), C(a(2, 3), axis=1, reverse=True), C(a(4), axis=0, inclusive=False),
@@ -46,9 +50,9 @@ SCANS = [
     row("cumsum", mx.cumsum, scan(np.cumsum, lambda d: 0), *WAYS, dtypes=INEXACT + INTS + BOOL,
         out=lambda d: "int32" if d == "bool_" else d, sums=True, big=BIG),
     row("cumprod", mx.cumprod, scan(np.cumprod, lambda d: 1), *WAYS, *ZEROS, dtypes=INEXACT + INTS, order=3, sums=True, ints=(-2, 3), big=ONES),
-    row("cummax", mx.cummax, scan(np.maximum.accumulate, lowest), *WAYS, kinks=TIED, dtypes=REAL, ulp=0, big=BIG),
-    row("cummin", mx.cummin, scan(np.minimum.accumulate, highest), *WAYS, kinks=TIED, dtypes=REAL, ulp=0, big=BIG),
-    row("logcumsumexp", mx.logcumsumexp, quiet(scan(np.logaddexp.accumulate, lambda d: -np.inf)), *INCLUSIVE, dtypes=FLOATS + ("int32",),
+    row("cummax", mx.cummax, scan(np.maximum.accumulate, lowest), *WAYS, kinks=TIED, dtypes=REAL + COMPLEX, ulp=0, big=BIG),
+    row("cummin", mx.cummin, scan(np.minimum.accumulate, highest), *WAYS, kinks=TIED, dtypes=REAL + COMPLEX, ulp=0, big=BIG),
+    row("logcumsumexp", mx.logcumsumexp, quiet(scan(logcumsumexp, lambda d: -np.inf)), *INCLUSIVE, dtypes=INEXACT + ("int32",),
         out=FLOAT, order=3, ulp=16, sums=True, kinks=[C(at([-np.inf, 0.0, 1.0]), axis=0), C(at([-np.inf, -np.inf]), axis=0)],
         big=BIG[:2] + BIG[3:]),
 ]
@@ -82,19 +86,19 @@ def searchsorted(s, v, side="left"):
 
 
 SPECS = SCANS + [
-    row("sort", mx.sort, np.sort, *SORTS, kinks=TIED[:1], dtypes=REAL + BOOL, ulp=0, big=LONG,
+    row("sort", mx.sort, np.sort, *SORTS, kinks=TIED[:1], dtypes=ALL, ulp=0, big=LONG,
         edges=[C(at([np.nan, 1.0, -np.inf, np.inf, 0.0, np.nan]))]),
     row("argsort", mx.argsort, lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"), *SORTS, C(at(TIES), axis=1),
-        dtypes=FLOATS + INTS, out=INDEX, order=0, big=LONG),
+        dtypes=INEXACT + INTS, out=INDEX, order=0, big=LONG),
     row("argsort_gathers", lambda x: mx.take_along_axis(x, mx.argsort(x, axis=-1), axis=-1), lambda x: np.sort(x, axis=-1),
-        C(a(2, 4)), dtypes=REAL, ulp=0),
-    row("partition", kth_of_partition, kth, *KTH, dtypes=REAL, ulp=0, big=[C(a(5000), kth=1234), C(a(30, 300), kth=7)]),
-    row("argpartition", kth_of_argpartition, kth, *KTH, dtypes=REAL, ulp=0, big=[C(a(5000), kth=1234), C(a(30, 300), kth=7)]),
+        C(a(2, 4)), dtypes=REAL + COMPLEX, ulp=0),
+    row("partition", kth_of_partition, kth, *KTH, dtypes=REAL + COMPLEX, ulp=0, big=[C(a(5000), kth=1234), C(a(30, 300), kth=7)]),
+    row("argpartition", kth_of_argpartition, kth, *KTH, dtypes=REAL + COMPLEX, ulp=0, big=[C(a(5000), kth=1234), C(a(30, 300), kth=7)]),
     row("topk", lambda x, k, axis=-1: mx.sort(mx.topk(x, k, axis=axis), axis=axis),
         lambda x, k, axis=-1: np.take(np.sort(x, axis=axis), range(x.shape[axis] - k, x.shape[axis]), axis=axis),
-        C(a(5), k=2), C(a(2, 4), k=3), C(a(4, 2), k=1, axis=0), C(a(3), k=3), dtypes=REAL, ulp=0, big=[C(a(5000), k=100)]),
+        C(a(5), k=2), C(a(2, 4), k=3), C(a(4, 2), k=1, axis=0), C(a(3), k=3), dtypes=REAL + COMPLEX, ulp=0, big=[C(a(5000), k=100)]),
     row("searchsorted", mx.searchsorted, searchsorted, C(at([-1.0, 0.0, 1.0, 1.0, 2.0]), at([1.0, -3.0, 0.5, 2.0, 9.0])),
-        C(at([-1.0, 0.0, 1.0, 1.0, 2.0]), at([[1.0, -3.0], [0.0, 2.0]]), side="right"), C(at([1.0, 2.0]), a(0)), dtypes=("float32", "int32"),
+        C(at([-1.0, 0.0, 1.0, 1.0, 2.0]), at([[1.0, -3.0], [0.0, 2.0]]), side="right"), C(at([1.0, 2.0]), a(0)), dtypes=("float32", "int32", "complex64"),
         out=INDEX, order=0),
 ]
 # A sorted sequence cannot be shuffled into further examples, so its batch is made sorted.

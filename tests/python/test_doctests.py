@@ -13,6 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "tests" / "golden").glob("*.txt"))]
 
 
+@pytest.fixture(autouse=True)
+def in_a_scratch_folder(tmp_path, monkeypatch):
+    """Examples may write files."""
+    monkeypatch.chdir(tmp_path)
+
+
 def run(text, name):
     # In Markdown, the end of a block ends the expected output.
     text = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)

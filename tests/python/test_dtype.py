@@ -80,6 +80,6 @@ def test_result_type_is_what_addition_gives():
             assert t is mx.result_type(b, a) is (mx.zeros((), dtype=a) + mx.zeros((), dtype=b)).dtype
             assert mx.can_cast(a, b) == (t is b)
     assert mx.result_type(mx.float16, mx.array([1])) is mx.float16
-    for wrong in (lambda: mx.result_type(), lambda: mx.result_type(mx.float32, 1), lambda: mx.can_cast(1, mx.int8)):
+    for wrong in (lambda: mx.result_type(), lambda: mx.result_type(1, 2.0), lambda: mx.result_type(mx.float32, "1"), lambda: mx.can_cast(1, mx.int8)):
         with pytest.raises(ValueError):
             wrong()

@@ -200,6 +200,8 @@ def test_vjp_and_jvp_take_trees():
     assert same(mx.vjp(g, primals, [{"out": mx.array(1.0)}]), ([{"out": 6}], [{"a": 6, "b": 3}, 2]))
     assert same(mx.jvp(g, primals, [{"a": A, "b": None}, None]), ([{"out": 6}], [{"out": 6}]))
     assert same(mx.jvp(g, primals, [None, A]), ([{"out": 6}], [{"out": 2}]))
+    assert same(mx.vjp(g, primals, [None])[1], [{"a": 0, "b": 0}, 0])
+    assert same(mx.vjp(lambda x: (x * 2, {"a": x}), [A], [None, {"a": A}])[1], [1])
 
 
 def test_vjp_and_jvp_check_what_they_are_given():

@@ -5,4 +5,7 @@
 
 namespace mx::cpu {
 
+void conv_kernel(const Task& task);
+void conv_weight_kernel(const Task& task);
+
 }  // namespace mx::cpu

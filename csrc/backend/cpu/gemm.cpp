@@ -284,12 +284,29 @@ void fill_empty(const Gemm<S>& g) {
   }
 }
 
+// c is out: one block of k at a time is added to it.
+template <class S>
+void add_in_blocks(const Gemm<S>& g) {
+  Gemm<S> part = g;
+  for (int64_t p = 0; p < g.k; p += kBlockSteps) {
+    part.k = std::min(kBlockSteps, g.k - p);
+    part.a = g.a + p * g.a_col;
+    part.b = g.b + p * g.b_row;
+    if (p > 0) part.beta = 1;
+    gemm(part);
+  }
+}
+
 }  // namespace
 
 template <class S>
 void gemm(const Gemm<S>& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return fill_empty(g);
+  if constexpr (std::is_same_v<S, Accumulator<S>>) {
+    // Between blocks of k the sums wait in out, which must not be c then.
+    if (g.c == g.out && g.k > kBlockSteps) return add_in_blocks(g);
+  }
   if (thin_gemm(g)) return;
   Product<S>(g).run();
 }

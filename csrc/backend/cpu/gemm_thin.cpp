@@ -88,7 +88,8 @@ struct Dots {
     for (int64_t group = 0; group < groups; ++group) {
       const T* from = sums + group * blocks * n_sums;
       for (int64_t i = 0; i < n_x; ++i) {
-        for (int64_t j = 0; j < step; ++j) {
+        // Rows of an overlap are stored once, since what is stored may be added to what is there.
+        for (int64_t j = group * step - first_row(group, step); j < step; ++j) {
           T total = from[4 * i + j];
           for (int64_t block = 1; block < blocks; ++block) total += from[block * n_sums + 4 * i + j];
           store(i, first_row(group, step) + j, total);

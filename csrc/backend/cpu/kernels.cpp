@@ -15,6 +15,7 @@
 #include "backend/cpu/fft.h"
 #include "backend/cpu/fused.h"
 #include "backend/cpu/gather_matmul.h"
+#include "backend/cpu/hadamard.h"
 #include "backend/cpu/index.h"
 #include "backend/cpu/linalg.h"
 #include "backend/cpu/linalg_spectral.h"
@@ -34,6 +35,7 @@
 #include "ops/fast_params.h"
 #include "ops/fft_params.h"
 #include "ops/gather_matmul_params.h"
+#include "ops/hadamard_params.h"
 #include "ops/index_params.h"
 #include "ops/linalg_params.h"
 #include "ops/linalg_spectral_params.h"
@@ -67,6 +69,12 @@ std::vector<Entry> entries() {
       {&contiguous_p, copy_kernel},
       {&matmul_p, matmul_kernel},
       {&addmm_p, addmm_kernel},
+      {&gather_mm_p, gather_mm_kernel},
+      {&block_masked_mm_p, block_masked_mm_kernel},
+      {&segmented_mm_p, segmented_mm_kernel},
+      {&segment_sum_mm_p, segment_sum_mm_kernel},
+      {&conv_p, conv_kernel},
+      {&conv_weight_p, conv_weight_kernel},
       {&reshape_p, copy_kernel},
       {&concatenate_p, concatenate_kernel},
       {&slice_update_p, slice_update_kernel},
@@ -87,6 +95,12 @@ std::vector<Entry> entries() {
       {&cumargmin_p, cumargmin_kernel},
       {&logcumsumexp_p, logcumsumexp_kernel},
       {&linear_recurrence_p, linear_recurrence_kernel},
+      {&cholesky_p, cholesky_kernel},
+      {&inverse_p, inverse_kernel},
+      {&triangular_inverse_p, triangular_inverse_kernel},
+      {&solve_triangular_p, solve_triangular_kernel},
+      {&lu_factor_p, lu_factor_kernel},
+      {&lu_solve_p, lu_solve_kernel},
       {&sort_p, sort_kernel},
       {&argsort_p, argsort_kernel},
       {&argpartition_p, argpartition_kernel},
@@ -101,8 +115,36 @@ std::vector<Entry> entries() {
       {&argmin_p, argmin_kernel},
       {&softmax_p, softmax_kernel},
       {&logsumexp_p, logsumexp_kernel},
+      {&qr_p, qr_kernel},
+      {&svd_p, svd_kernel},
+      {&singular_values_p, singular_values_kernel},
+      {&eigh_p, eigh_kernel},
+      {&eigvalsh_p, eigvalsh_kernel},
+      {&eig_p, eig_kernel},
+      {&eigvals_p, eigvals_kernel},
+      {&quantize_p, quantize_kernel},
+      {&dequantize_p, dequantize_kernel},
+      {&quantized_matmul_p, quantized_matmul_kernel},
+      {&gather_qmm_p, gather_qmm_kernel},
+      {&to_fp8_p, to_fp8_kernel},
+      {&from_fp8_p, from_fp8_kernel},
+      {&fast::rms_norm_p, rms_norm_kernel},
+      {&fast::layer_norm_p, layer_norm_kernel},
+      {&fast::rms_norm_vjp_p, rms_norm_vjp_kernel},
+      {&fast::layer_norm_vjp_p, layer_norm_vjp_kernel},
+      {&fast::rope_p, rope_kernel},
+      {&fast::cross_entropy_p, cross_entropy_kernel},
+      {&fast::cross_entropy_vjp_p, cross_entropy_vjp_kernel},
+      {&fast::attention_p, attention_kernel},
+      {&fast::attention_vjp_p, attention_vjp_kernel},
+      {&fast::gated_delta_update_p, gated_delta_update_kernel},
+      {&fast::gated_delta_update_vjp_p, gated_delta_update_vjp_kernel},
       {&random_bits_p, random_bits_kernel},
       {&fold_in_p, fold_in_kernel},
+      {&fft_p, fft_kernel},
+      {&rfft_p, rfft_kernel},
+      {&irfft_p, irfft_kernel},
+      {&hadamard_p, hadamard_kernel},
       {&fused_p, fused_kernel},
   };
 }

@@ -5,4 +5,11 @@
 
 namespace mx::cpu {
 
+void cholesky_kernel(const Task&);
+void inverse_kernel(const Task&);
+void triangular_inverse_kernel(const Task&);
+void solve_triangular_kernel(const Task&);
+void lu_factor_kernel(const Task&);
+void lu_solve_kernel(const Task&);
+
 }  // namespace mx::cpu

@@ -5,4 +5,12 @@
 
 namespace mx::cpu {
 
+void qr_kernel(const Task& task);
+void svd_kernel(const Task& task);
+void singular_values_kernel(const Task& task);
+void eigh_kernel(const Task& task);
+void eigvalsh_kernel(const Task& task);
+void eig_kernel(const Task& task);
+void eigvals_kernel(const Task& task);
+
 }  // namespace mx::cpu

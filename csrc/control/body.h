@@ -1,0 +1,64 @@
+// body.h — the functions that control flow holds: traced once on placeholders, kept as data, run many times.
+//
+// A body's inputs are what the loop gives it, then the arrays that it captured. Rules work on `graph`, which has
+// one step for each operation; the scheduler runs `program`, which is the same with elementwise groups fused.
+#pragma once
+
+#include <memory>
+
+#include "graph/subgraph.h"
+#include "transforms/function.h"
+
+namespace mx {
+
+struct Body {
+  std::shared_ptr<const Subgraph> graph;
+  std::shared_ptr<const Subgraph> program;  ///< Null in a body that was read from a file; then `graph` runs.
+  /// The program is made from the graph: equality and files need the graph alone.
+  auto fields() const { return std::tie(graph); }
+  bool operator==(const Body& o) const { return graph == o.graph; }
+
+  Types output_types() const { return graph->output_types(); }
+  /// The outputs as graph nodes, for inputs followed by captured arrays.
+  Arrays operator()(const Arrays& all) const;
+  /// The same for the scheduler: fused, nothing computed yet.
+  Arrays run(const Arrays& all) const;
+};
+
+/// A body and what it captured.
+struct TracedBody {
+  Body body;
+  Arrays captured;
+};
+
+/// Traces `f` for inputs of these types. `op` is what errors call the place. What `f` computes from captured arrays alone
+/// is done once, before the loop; with `constants` it is part of the body, for a branch that may not run.
+TracedBody trace_body(const Function& f, const Types& inputs, const char* op, bool constants = false);
+
+/// The arrays' values as leaves without a history, so that nothing of a loop's run is retained.
+Arrays without_history(std::span<const array> arrays);
+
+/// Example or step i along axis 0.
+array step_of(const array& stacked, int64_t i);
+
+/// Tangents of a body's outputs (undefined: zero) where inputs have one, and its outputs.
+struct Moved {
+  Arrays outs, tangents;
+};
+Moved push_body(const Body& body, const Arrays& all, const Arrays& tangents);
+
+/// Cotangents of the inputs where `need` (undefined: zero) for cotangents of the outputs (undefined: zero).
+Arrays pull_body(const Body& body, const Arrays& all, const Arrays& cotangents, const std::vector<bool>& need);
+
+/// Outputs for inputs with a batch axis in front where `mapped`, and which of them depend on the batch; those have
+/// it in front.
+struct Batched {
+  Arrays outs;
+  std::vector<bool> mapped;
+};
+Batched vmap_body(const Body& body, const Arrays& all, const std::vector<bool>& mapped, int64_t size);
+
+/// `x` with a batch axis in front.
+array with_batch(const array& x, int64_t size);
+
+}  // namespace mx

@@ -1,0 +1,82 @@
+"""specs_errors_fast.py — wrong calls of mx.fast, mx.distributed and the products of chosen matrices; see specs_errors.py."""
+
+import mxform as mx
+
+DTYPE = mx.DtypeError
+Q = 'mx.zeros((1, 2, 3, 4))'
+ATTENTION = 'mx.fast.scaled_dot_product_attention'
+ROPE = 'mx.fast.rope(mx.zeros((1, 2, 4)), {}, traditional=False, base={}, scale=1.0, offset={}, freqs={})'
+DELTA = 'mx.fast.gated_delta_update({q}, mx.zeros((1, 2, 1, 4)), mx.zeros((1, 2, 2, 3)), {gamma}, mx.zeros((1, 2, 2)), {more})'
+GOOD = dict(q='mx.zeros((1, 2, 1, 4))', gamma='mx.ones((1, 2, 2))', more='')
+METAL = "mx.fast.metal_kernel('k', ['a'], ['b'], '')(inputs=[{}], grid={}, threadgroup=(1, 1, 1), output_shapes=[{}], output_dtypes=[mx.float32], template=[{}])"
+
+FAST = [
+    ('mx.gather_mm(x, y, i, i)', ValueError, ['[gather_mm]', '(2, 3)', '(4, 5)']),
+    ('mx.gather_mm(f, x, i, i)', ValueError, ['[gather_mm]', 'scalar']),
+    ('mx.gather_mm(x, mx.zeros((3, 3)), mx.array([0.0]), i)', DTYPE, ['[gather_mm]', 'lhs_indices', 'float32']),
+    ('mx.gather_mm(x, mx.zeros((3, 3)), mx.array([0, 0, 0]), i)', ValueError, ['[gather_mm]', '(3,)', '(2,)']),
+    ('mx.gather_mm(mx.zeros((2, 3), mx.int32), mx.zeros((3, 3), mx.int32), i, i)', DTYPE, ['[gather_mm]', 'int32']),
+    ('mx.gather_mm(x, mx.zeros((3, 3)), [0], i)', TypeError, ['[gather_mm]', 'lhs_indices', 'a list']),
+    ('mx.gather_mm(x, mx.zeros((3, 3)), mx.array([0]), mx.array([1]))', IndexError, ['[gather_mm]', 'index 1', 'b']),
+    ('mx.gather_mm(mx.zeros((4, 2, 3)), mx.zeros((3, 3)), mx.array([-5]), mx.array([0]))', IndexError, ['[gather_mm]', 'index -5', 'a']),
+    ('mx.gather_mm(x, mx.zeros((3, 3)), mx.array([2**64 - 1], dtype=mx.uint64), mx.array([0]))', IndexError, ['[gather_mm]']),
+    ('mx.block_masked_mm(x, y, 32, b)', ValueError, ['[block_masked_mm]', '(2, 3)', '(4, 5)']),
+    ('mx.block_masked_mm(x, mx.zeros((3, 3)), 16, b)', ValueError, ['[block_masked_mm]', '16']),
+    ('mx.block_masked_mm(x, mx.zeros((3, 3)), 32, None, b)', ValueError, ['[block_masked_mm]', 'mask_lhs', '(2,)', '(1, 1)']),
+    ('mx.block_masked_mm(c, c, 32, b)', DTYPE, ['[block_masked_mm]', 'complex64']),
+    ('mx.segmented_mm(x, y, i)', ValueError, ['[segmented_mm]', '(2, 3)', '(4, 5)']),
+    ('mx.segmented_mm(v, y, i)', ValueError, ['[segmented_mm]', '(3,)', '(4, 5)']),
+    ('mx.segmented_mm(x, mx.zeros((3, 3)), mx.array([0, 1, 2]))', ValueError, ['[segmented_mm]', '(3,)']),
+    ('mx.segmented_mm(x, mx.zeros((3, 3)), mx.array([0.0, 1.0]))', DTYPE, ['[segmented_mm]', 'float32']),
+    ('mx.fast.rms_norm(f, None, 1e-5)', ValueError, ['[rms_norm]', 'scalar']),
+    ('mx.fast.rms_norm(x, x, 1e-5)', ValueError, ['[rms_norm]', 'weight', '(2, 3)']),
+    ('mx.fast.rms_norm(i, None, 1e-5)', DTYPE, ['[rms_norm]', 'int32']),
+    ('mx.fast.layer_norm(x, v, mx.zeros((4,)), 1e-5)', ValueError, ['[layer_norm]', 'bias', '(4,)']),
+    ("mx.fast.layer_norm(x, v, v, 'a')", TypeError, ['[layer_norm]', 'eps', 'a str']),
+    (ROPE.format(3, 10.0, 0, None), ValueError, ['[rope]', '3']),
+    (ROPE.format(6, 10.0, 0, None), ValueError, ['[rope]', '6', '(1, 2, 4)']),
+    (ROPE.format(4, None, 0, None), ValueError, ['[rope]', 'base', 'freqs']),
+    (ROPE.format(4, 10.0, 0, 'mx.ones((2,))'), ValueError, ['[rope]', 'base', 'freqs']),
+    (ROPE.format(4, None, 0, 'v'), ValueError, ['[rope]', '(3,)', '(2,)']),
+    (ROPE.format(4, 10.0, 1.5, None), DTYPE, ['[rope]', 'float32']),
+    (ROPE.format(4, 10.0, 'i', None), ValueError, ['[rope]', '(2,)', '(1, 2, 4)']),
+    ('mx.fast.rope(x, 2, traditional=False, base=10.0, scale=1.0, offset=0)', ValueError, ['[rope]', '(2, 3)']),
+    ('mx.fast.cross_entropy(x, i.astype(mx.float32))', DTYPE, ['[cross_entropy]', 'float32']),
+    ('mx.fast.cross_entropy(x, mx.array([0]))', ValueError, ['[cross_entropy]', '(1,)', '(2, 3)']),
+    ('mx.fast.cross_entropy(x, mx.array([0, 3]))', IndexError, ['[cross_entropy]', 'target 3', '3 classes']),
+    ('mx.fast.cross_entropy(i, mx.array(0))', DTYPE, ['[cross_entropy]', 'int32']),
+    (f'{ATTENTION}(x, x, x, scale=1.0)', ValueError, ['[scaled_dot_product_attention]', '(2, 3)']),
+    (f'{ATTENTION}({Q}, mx.zeros((1, 2, 3, 5)), {Q}, scale=1.0)', ValueError, ['[scaled_dot_product_attention]', '(1, 2, 3, 5)']),
+    (f'{ATTENTION}({Q}, {Q}, mx.zeros((1, 2, 4, 4)), scale=1.0)', ValueError, ['[scaled_dot_product_attention]', '(1, 2, 4, 4)']),
+    (f'{ATTENTION}({Q}, mx.zeros((1, 3, 3, 4)), mx.zeros((1, 3, 3, 4)), scale=1.0)', ValueError, ['[scaled_dot_product_attention]', 'multiple']),
+    (f"{ATTENTION}({Q}, {Q}, {Q}, scale=1.0, mask='full')", ValueError, ['[scaled_dot_product_attention]', 'full']),
+    (f'{ATTENTION}({Q}, {Q}, {Q}, scale=1.0, mask=True)', TypeError, ['[scaled_dot_product_attention]', 'mask', 'a bool']),
+    (f'{ATTENTION}({Q}, {Q}, {Q}, scale=1.0, mask=b)', ValueError, ['[scaled_dot_product_attention]', '(2,)', '(1, 2, 3, 3)']),
+    (f'{ATTENTION}({Q}.astype(mx.float16), {Q}.astype(mx.float16), {Q}.astype(mx.float16), scale=1.0, mask=f)', DTYPE,
+     ['[scaled_dot_product_attention]', 'float32', 'float16']),
+    (f'{ATTENTION}({Q}, {Q}, {Q}, scale=1.0, sinks=v)', ValueError, ['[scaled_dot_product_attention]', 'sinks', '(3,)']),
+    (DELTA.format(**GOOD | dict(q='mx.zeros((1, 3, 1, 4))')), ValueError, ['[gated_delta_update]', '(1, 3, 1, 4)']),
+    (DELTA.format(**GOOD | dict(gamma='mx.zeros((1, 2, 3))')), ValueError, ['[gated_delta_update]', '(1, 2, 3)']),
+    (DELTA.format(**GOOD | dict(more='x')), ValueError, ['[gated_delta_update]', '(2, 3)', '(1, 2, 3, 4)']),
+    (DELTA.format(**GOOD | dict(more='mask=x')), ValueError, ['[gated_delta_update]', 'mask', '(2, 3)', '(1, 2)']),
+    (DELTA.format(**GOOD | dict(q='mx.zeros((1, 2, 1, 4), mx.complex64)')), DTYPE, ['[gated_delta_update]', 'complex64']),
+    ("mx.fast.metal_kernel('k', ['a'], [], '')", ValueError, ['[metal_kernel]', 'output_names']),
+    ("mx.fast.metal_kernel('k', 'a', ['b'], '')", TypeError, ['[metal_kernel]', 'input_names', 'a str']),
+    ("mx.fast.metal_kernel('k', ['a'], ['b'], '', compile_options={'math_mode': 'wild'})", ValueError, ['[metal_kernel]', 'wild']),
+    ("mx.fast.metal_kernel('k', ['a'], ['b'], '', compile_options={'speed': 1})", ValueError, ['[metal_kernel]', 'speed']),
+    (METAL.format('x, x', (1, 1, 1), (1,), ''), ValueError, ['[metal_kernel]', 'inputs', '2 entries']),
+    (METAL.format('x', (1, 1), (1,), ''), TypeError, ['[metal_kernel]', 'grid', '2 entries']),
+    (METAL.format('x', (1, 1, 1), '(1,), (1,)', ''), ValueError, ['[metal_kernel]', 'output_shapes', '2 entries']),
+    (METAL.format('x', (1, 1, 1), (1,), "('T', 1.5)"), ValueError, ['[metal_kernel]', 'a float']),
+    (METAL.format('x', (1, 1, 1), (1,), "('T', mx.float32)"), mx.BackendError, ['[metal_kernel]', "'k'", 'Metal']),
+    ("mx.fast.precompiled_cuda_kernel(name='k', compiled_source=b'', inputs=[], output_shapes=[], output_dtypes=[], scalars=[], grid=(1, 1, 1), "
+     "threadgroup=(1, 1, 1))", mx.BackendError, ['[precompiled_cuda_kernel]', 'CUDA']),
+    ("mx.distributed.init(backend='pigeon')", ValueError, ['[distributed]', 'pigeon']),
+    ('mx.distributed.init(strict=True)', RuntimeError, ['[distributed]', 'one process']),
+    ('mx.distributed.init().split(0)', RuntimeError, ['[split]']),
+    ('mx.distributed.all_sum(x, group=3)', TypeError, ['[all_sum]', 'group', 'an int']),
+    ('mx.distributed.send(x, 0)', ValueError, ['[send]']),
+    ('mx.distributed.recv((2,), mx.float32, 0)', ValueError, ['[recv]']),
+    ('mx.distributed.recv_like(x, 0)', ValueError, ['[recv_like]']),
+    ("mx.metal.start_capture('a.gputrace')", RuntimeError, ['Metal']),
+]
