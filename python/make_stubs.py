@@ -49,12 +49,17 @@ PARAMETERS = {
     "copy": "bool | None",
     "device": "Device | DeviceType | None",
     **dict.fromkeys("prepend append sorter".split(), "ArrayLike | None"),
+    **dict.fromkeys("w scales".split(), "ArrayLike"),
+    **dict.fromkeys("biases global_scale global_scale_x global_scale_w lhs_indices rhs_indices".split(), "ArrayLike | None"),
+    **dict.fromkeys("group_size bits".split(), "int | None"),
+    **dict.fromkeys("transpose sorted_indices".split(), "bool"),
 }
 # Parameters that mean something else in one function.
 EXCEPTIONS = {
     **dict.fromkeys([("matrix_rank", "rtol"), ("pinv", "rtol")], "ArrayLike | None"),
     **dict.fromkeys([("scaled_dot_product_attention", "k"), ("gated_delta_update", "k"), ("gated_delta_update", "beta")], "ArrayLike"),
     ("scaled_dot_product_attention", "mask"): "array | str | None",
+    **dict.fromkeys([("qqmm", "scales"), ("gather_qqmm", "scales")], "ArrayLike | None"),
 }
 # The first words of a docstring's `Returns:` section, as a type.
 RESULTS = {

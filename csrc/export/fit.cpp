@@ -233,58 +233,56 @@ std::optional<Expr> Fitter::polynomial(const Values& v) const {
   return std::nullopt;
 }
 
-std::optional<Expr> Fitter::rounded(const Values& v) const {
+std::optional<Expr> Fitter::rounded(const Values& v, const Symbol& s) {
   // (alpha s + beta * ((s + b) // q) + gamma), the shape of every rounding up, down and padding to multiples. Only
   // trusted where the traces meet every rest of the division.
   auto floor_div = [](int64_t x, int64_t q) { return x >= 0 ? x / q : -((-x + q - 1) / q); };
-  for (const Symbol& s : symbols_) {
-    for (int64_t q = 2; q <= 64; ++q) {
-      std::vector<bool> met(static_cast<size_t>(q));
-      for (int64_t x : s.values) met[static_cast<size_t>(x % q)] = true;
-      if (std::find(met.begin(), met.end(), false) != met.end()) break;
-      for (int64_t b = 0; b < q; ++b) {
-        std::vector<std::vector<long double>> columns(3);
-        for (int64_t x : s.values) {
-          columns[0].push_back(static_cast<long double>(x));
-          columns[1].push_back(static_cast<long double>(floor_div(x + b, q)));
-          columns[2].push_back(1);
-        }
-        auto c = solve(columns, v);
-        if (!c) continue;
-        int64_t k[3];
-        bool fits = true;
-        for (size_t j = 0; j < 3 && fits; ++j) {
-          fits = std::abs((*c)[j]) < 1e15L;
-          if (fits) k[j] = std::llround((*c)[j]);
-        }
-        for (size_t i = 0; i < v.size() && fits; ++i) {
-          fits = Wide(k[0]) * s.values[i] + Wide(k[1]) * floor_div(s.values[i] + b, q) + k[2] == v[i];
-        }
-        if (!fits) continue;
-        Expr size = size_of_axis(s.slot, s.axis);
-        std::vector<Expr> terms;
-        if (k[0] != 0) terms.push_back(linear(size, k[0], 0, 1));
-        terms.push_back(linear(node(Expr::floor, {linear(size, 1, b, 1), number(q)}), k[1], 0, 1));
-        if (k[2] != 0) terms.push_back(number(k[2]));
-        return node(Expr::sum, std::move(terms));
+  for (int64_t q = 2; q <= 64; ++q) {
+    std::vector<bool> met(static_cast<size_t>(q));
+    for (int64_t x : s.values) met[static_cast<size_t>(x % q)] = true;
+    if (std::find(met.begin(), met.end(), false) != met.end()) break;
+    for (int64_t b = 0; b < q; ++b) {
+      std::vector<std::vector<long double>> columns(3);
+      for (int64_t x : s.values) {
+        columns[0].push_back(static_cast<long double>(x));
+        columns[1].push_back(static_cast<long double>(floor_div(x + b, q)));
+        columns[2].push_back(1);
       }
+      auto c = solve(columns, v);
+      if (!c) continue;
+      int64_t k[3];
+      bool fits = true;
+      for (size_t j = 0; j < 3 && fits; ++j) {
+        fits = std::abs((*c)[j]) < 1e15L;
+        if (fits) k[j] = std::llround((*c)[j]);
+      }
+      for (size_t i = 0; i < v.size() && fits; ++i) {
+        fits = Wide(k[0]) * s.values[i] + Wide(k[1]) * floor_div(s.values[i] + b, q) + k[2] == v[i];
+      }
+      if (!fits) continue;
+      Expr size = size_of_axis(s.slot, s.axis);
+      std::vector<Expr> terms;
+      if (k[0] != 0) terms.push_back(linear(size, k[0], 0, 1));
+      terms.push_back(linear(node(Expr::floor, {linear(size, 1, b, 1), number(q)}), k[1], 0, 1));
+      if (k[2] != 0) terms.push_back(number(k[2]));
+      return node(Expr::sum, std::move(terms));
     }
   }
   return std::nullopt;
 }
 
-std::optional<Expr> Fitter::quotient(const Values& v) const {
+std::optional<Expr> Fitter::quotient(const Values& v, std::span<const Symbol> symbols) {
   // (a1 s1 + a2 s2 + ... + b) // q, as for a strided window over a padded axis. The slopes come from a fit, and b must be
   // the only one that gives all values.
   std::vector<std::vector<long double>> columns;
-  for (const Symbol& s : symbols_) columns.emplace_back(s.values.begin(), s.values.end());
+  for (const Symbol& s : symbols) columns.emplace_back(s.values.begin(), s.values.end());
   columns.emplace_back(v.size(), 1);
   if (v.size() < columns.size() + 4) return std::nullopt;
   auto slopes = solve(columns, v);
   if (!slopes) return std::nullopt;
   for (int64_t q = 2; q <= 32; ++q) {
     Values a;
-    for (size_t i = 0; i < symbols_.size(); ++i) {
+    for (size_t i = 0; i < symbols.size(); ++i) {
       long double x = (*slopes)[i] * static_cast<long double>(q);
       if (std::abs(x) > 1e9L) return std::nullopt;
       a.push_back(std::llround(x));
@@ -292,14 +290,14 @@ std::optional<Expr> Fitter::quotient(const Values& v) const {
     Wide low = -(Wide(1) << 100), high = Wide(1) << 100;
     for (size_t k = 0; k < v.size(); ++k) {
       Wide rest = Wide(q) * v[k];
-      for (size_t i = 0; i < a.size(); ++i) rest -= Wide(a[i]) * symbols_[i].values[k];
+      for (size_t i = 0; i < a.size(); ++i) rest -= Wide(a[i]) * symbols[i].values[k];
       low = std::max(low, rest);
       high = std::min(high, rest + q - 1);
     }
     if (low != high || !narrow(low)) continue;
     std::vector<Expr> terms;
     for (size_t i = 0; i < a.size(); ++i) {
-      if (a[i] != 0) terms.push_back(linear(size_of_axis(symbols_[i].slot, symbols_[i].axis), a[i], 0, 1));
+      if (a[i] != 0) terms.push_back(linear(size_of_axis(symbols[i].slot, symbols[i].axis), a[i], 0, 1));
     }
     terms.push_back(number(static_cast<int64_t>(low)));
     return node(Expr::floor, {node(Expr::sum, std::move(terms)), number(q)});
@@ -314,8 +312,23 @@ std::optional<Expr> Fitter::integer(const Values& v, const std::vector<int>& slo
     if (auto e = products(v, slots, shapes)) return e;
   }
   if (auto e = polynomial(v)) return e;
-  if (auto e = quotient(v)) return e;
-  return rounded(v);
+  // What is rounded may be a size of the step's own inputs, such as a product that a reshape made.
+  std::vector<Symbol> all(symbols_);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    for (size_t k = 0; k < shapes[0][i].size(); ++k) {
+      Symbol own{{}, slots[i], static_cast<int>(k)};
+      for (const std::vector<Shape>& s : shapes) own.values.push_back(s[i][k]);
+      if (!constant(own.values)) all.push_back(std::move(own));
+    }
+  }
+  if (auto e = quotient(v, symbols_)) return e;
+  for (const Symbol& s : all) {
+    if (auto e = quotient(v, {&s, 1})) return e;
+  }
+  for (const Symbol& s : all) {
+    if (auto e = rounded(v, s)) return e;
+  }
+  return std::nullopt;
 }
 
 std::optional<Scaled> Fitter::real(const std::vector<double>& v, const std::function<bool(size_t, double)>& same) const {

@@ -37,8 +37,8 @@ class Fitter {
   std::optional<Expr> affine(const Values& v, const Values& x, const Expr& e) const;
   std::optional<Expr> products(const Values& v, const std::vector<int>& slots, const std::vector<std::vector<Shape>>& shapes) const;
   std::optional<Expr> polynomial(const Values& v) const;
-  std::optional<Expr> quotient(const Values& v) const;
-  std::optional<Expr> rounded(const Values& v) const;
+  static std::optional<Expr> quotient(const Values& v, std::span<const Symbol> symbols);
+  static std::optional<Expr> rounded(const Values& v, const Symbol& s);
   std::optional<Expr> known(const Values& v) const;
 
   std::vector<Symbol> symbols_;

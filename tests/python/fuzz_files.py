@@ -10,15 +10,18 @@ failure. To add a format, call register() below.
 import faulthandler
 import io
 import json
+import math
 import os
 import random
 import re
 import resource
 import struct
 import sys
+import tempfile
 import time
 import tracemalloc
 import zipfile
+import zlib
 from collections import namedtuple
 
 import numpy as np
@@ -182,11 +185,168 @@ def gguf_seeds():
     return files + [gguf([("x.weight", (BLOCKS[kind][0],), kind, blocks(kind, 1)), ("y", (1,), 0, bytes(4))], [("k", 8, "v")]) for kind in BLOCKS]
 
 
+def function_bytes(*examples, fun, shapeless=False):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "f.mlxfn")
+        with mx.exporter(path, fun, shapeless=shapeless) as export:
+            for args in examples:
+                export(*args)
+        with open(path, "rb") as f:
+            return f.read()
+
+
+def function_seeds():
+    x, y, w = mx.ones((2, 3)), mx.ones((3, 4)), mx.array(np.arange(12).reshape(3, 4), mx.float32)
+    i = mx.array([[0, 1], [2, 0]])
+
+    @mx.custom_function
+    def ruled(x):
+        return mx.sin(x)
+
+    ruled.vjp(lambda primals, cotangent, output: cotangent * 2)
+
+    def views(x):
+        a = mx.as_strided(x.reshape(-1), (2, 2), (1, 2), 1)[::-1, :1]
+        b = mx.take(x, i, axis=1).transpose(2, 0, 1)[..., 1:].at[0].add(1.0)
+        return mx.concatenate([a, x[:, 1:2]]), mx.put_along_axis(b, mx.zeros((2, 2, 1), mx.int32), mx.array(3.0), axis=2), mx.diagonal(x)
+
+    def loops(x):
+        total = mx.scan(lambda c, row: (c + row, c), mx.zeros((3,)), x)[0]
+        return mx.cond(total.sum() > 0, lambda t: mx.sort(t), lambda t: t * 2, total)
+
+    def blocks(x):
+        return mx.fast.layer_norm(mx.checkpoint(lambda t: mx.tanh(t @ w))(x), None, None, 1e-5) + mx.random.uniform(shape=(4,), key=mx.random.key(0))
+
+    def algebra(x):
+        return mx.linalg.solve(x @ x.T + mx.eye(2), x), mx.conv1d(x[None], mx.ones((2, 2, 3)), padding=1), mx.fft.rfft(x)
+
+    packed = mx.quantize(mx.ones((2, 32)), group_size=32)
+    return [function_bytes([x], [x, x], [i], fun=lambda *a: sum(a)), function_bytes([x], fun=views), function_bytes([x], fun=loops),
+            function_bytes([x], fun=blocks), function_bytes([x], fun=algebra),
+            function_bytes([x], fun=lambda x: mx.grad(lambda t: mx.sum(ruled(t) ** 2))(x)), function_bytes([x], fun=ruled),
+            function_bytes([mx.ones((1, 32))], fun=lambda x: mx.quantized_matmul(x, *packed, group_size=32)),
+            function_bytes([x, y], fun=lambda x, y: mx.mean(x @ y, axis=-1) + x.reshape(-1)[::2].sum(), shapeless=True),
+            function_bytes([x], fun=lambda x: mx.softmax(mx.tril(x @ x.T) / x.shape[-1], axis=-1)[:, :-1], shapeless=True)]
+
+
+def load_function(data):
+    """Imports, and runs what is small. Errors of running are no wonder: another index may be out of bounds."""
+    with tempfile.NamedTemporaryFile(suffix=".mlxfn") as file:
+        file.write(data)
+        file.flush()
+        f = mx.import_function(file.name)
+    out = []
+    for trace in f.traces:
+        if sum(math.prod(shape) for _, shape, _ in trace) > 10**5:
+            continue
+        args = [mx.zeros(shape, dtype) for name, shape, dtype in trace if name is None]
+        kwargs = {name: mx.zeros(shape, dtype) for name, shape, dtype in trace if name is not None}
+        try:
+            out.append(f(*args, **kwargs))
+            mx.eval(out[-1])
+        except (IndexError, RuntimeError, OverflowError, MemoryError) as e:
+            raise ValueError(str(e)) from e
+    return out
+
+
+class FunctionTokens:
+    """The numbers of a function's body, which docs/export.md describes, so that single parameters can be changed."""
+
+    def __init__(self, data):
+        self.data, self.at, self.tokens, self.texts = data, 24, [], 0
+        self.end = 24 + int.from_bytes(data[16:24], "little")
+        self.text()
+        self.list(lambda: (self.field(), self.count()))
+        self.list(self.trace)
+        assert self.at == self.end
+
+    def count(self):
+        start, n, shift = self.at, 0, 0
+        while True:
+            b = self.data[self.at]
+            self.at += 1
+            n, shift = n | (b & 127) << shift, shift + 7
+            if b < 128:
+                self.tokens.append(self.data[start:self.at])
+                return n
+
+    def list(self, item):
+        for _ in range(self.count()):
+            item()
+
+    def raw(self, n):
+        self.tokens.append(self.data[self.at:self.at + n])
+        self.at += n
+
+    def text(self):
+        if self.count() == 0:
+            self.raw(self.count())
+
+    def field(self):
+        kind = self.data[self.at]
+        self.raw(1)
+        if kind == 1:
+            n = self.count()
+            self.tokens[-1] = n >> 1 ^ -(n & 1)
+        elif kind == 2:
+            self.raw(8)
+            self.tokens[-1] = struct.unpack("<d", self.tokens[-1])[0]
+        elif kind == 3:
+            self.text()
+        elif kind >= 4:
+            self.list(self.field)
+
+    def trace(self):
+        self.count()
+        self.list(self.text)
+        self.field()
+        self.list(self.count)
+        self.list(self.field)
+        self.list(self.count)
+        self.field()
+
+    def changed(self, rng):
+        """The file with one to three numbers changed."""
+        tokens = list(self.tokens)
+        places = [i for i, t in enumerate(tokens) if not isinstance(t, bytes)]
+        for i in rng.sample(places, rng.choice([1, 1, 1, 2, 3])):
+            t = tokens[i]
+            if isinstance(t, float):
+                tokens[i] = rng.choice([0.0, -1.0, 1e300, math.inf, math.nan, t * 2])
+            else:
+                tokens[i] = rng.choice([t + 1, t - 1, -t, 0, 2 * t, rng.randint(-4, 4), rng.choice(NUMBERS) - rng.choice([0, 2**63])])
+        body = b"".join(t if isinstance(t, bytes) else struct.pack("<d", t) if isinstance(t, float) else self.varint(t) for t in tokens)
+        return self.data[:12] + zlib.crc32(body).to_bytes(4, "little") + len(body).to_bytes(8, "little") + body + self.data[self.end:]
+
+    @staticmethod
+    def varint(n):
+        n = (n << 1 ^ n >> 63) % 2**64
+        out = bytearray()
+        while n >= 128:
+            out.append(n & 127 | 128)
+            n >>= 7
+        return bytes(out) + bytes([n])
+
+
+def mend_function(data, rng):
+    """The header's length and checksum are right, mostly; or only a few numbers are wrong: the parameters of operations."""
+    if rng.random() < 0.6:
+        return FunctionTokens(rng.choice(FORMATS["function"].seeds)).changed(rng)
+    if len(data) < 24 or rng.random() < 0.05:
+        return data
+    length = int.from_bytes(data[16:24], "little")
+    if length > len(data) - 24 or rng.random() < 0.1:
+        length = len(data) - 24
+    return data[:12] + zlib.crc32(data[24:24 + length]).to_bytes(4, "little") + length.to_bytes(8, "little") + data[24:]
+
+
 register("npy", npy_seeds(), loader("npy"))
 # Zeros are deflated to a thousandth.
 register("npz", npz_seeds(), loader("npz"), mend_npz, growth=3 * 1032)
 register("safetensors", safetensors_seeds(), loader("safetensors", True), mend_safetensors)
 register("gguf", gguf_seeds(), loader("gguf", True))
+# A function may compute anything.
+register("function", function_seeds(), load_function, mend_function, growth=20000)
 
 
 # ---- the run

@@ -5,6 +5,7 @@ Names: x (2, 3), y (4, 5), v (3,), f a float scalar, i two integers, b two boole
 """
 
 import mxform as mx
+from specs_errors_conv import CONV
 from specs_errors_fast import FAST
 
 # An axis error is both a ValueError and an IndexError, a dtype error both a ValueError and a TypeError.
@@ -402,4 +403,4 @@ TRANSFORMS = [
     ('mx.custom_function(3)', TypeError, ['[custom_function]']),
 ]
 
-TABLE = OPERATIONS + INDEXING + RANDOM + TRANSFORMS + FAST
+TABLE = OPERATIONS + INDEXING + RANDOM + TRANSFORMS + FAST + CONV

@@ -1,15 +1,12 @@
 """The Python array API standard, 2024.12 and what 2025.12 adds: names, signatures, special values, dtypes, behaviour.
 
-The special values are data in specs_special_values.py. What deviates, and why, is in docs/interoperation.md.
+The special values are data in specs_special_values.py. Extensions are in test_array_api_extensions.py, exchange with other
+libraries in test_array_api_dispatch.py. What deviates, and why, is in docs/interoperation.md.
 """
 
 import inspect
 import itertools
-import os
 import pickle
-import subprocess
-import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -181,10 +178,10 @@ def test_nextafter_steps_through_every_dtype():
     for dtype, bits in (("float16", np.uint16), ("bfloat16", np.uint16), ("float32", np.uint32), ("float64", np.uint64)):
         t = getattr(mx, dtype)
         x = mx.array([1.0, -1.0, 0.0, 1.5, 1024.0, float(mx.finfo(t).smallest_normal)], dtype=t)
-        up, down = mx.nextafter(x, mx.array(mx.inf)), mx.nextafter(x, mx.array(-mx.inf, dtype=t))
+        up, down = mx.nextafter(x, mx.inf), mx.nextafter(x, mx.array(-mx.inf, dtype=t))
         assert up.dtype == t and mx.nextafter(up, x).tolist() == x.tolist() == mx.nextafter(down, x).tolist()
-        as_bits = lambda a: np.array(mx.view(mx.abs(a), getattr(mx, bits.__name__))).astype(object)  # noqa: E731
-        assert (as_bits(up) - as_bits(x)).tolist() == [1, -1, 1, 1, 1, 1]
+        of_up, of_x = (np.array(mx.view(mx.abs(a), getattr(mx, bits.__name__))).astype(object) for a in (up, x))
+        assert (of_up - of_x).tolist() == [1, -1, 1, 1, 1, 1]
         if dtype != "bfloat16":
             np.testing.assert_array_equal(np.array(down), np.nextafter(np.array(x), np.array(-np.inf, dtype)))
     assert mx.nextafter(3, 4).dtype == mx.float32
@@ -522,243 +519,3 @@ def test_squeeze_and_expand_dims_errors():
         mx.expand_dims(mx.zeros((2,)), axis=3)
     with pytest.raises(ValueError):
         mx.nonzero(mx.array(1))
-
-
-# ---- linalg and fft
-
-
-def near(got, want, tolerance=1e-4):
-    np.testing.assert_allclose(np.array(got), want, rtol=tolerance, atol=tolerance)
-
-
-def random(*shape, seed=0, dtype="float64"):
-    x = np.random.default_rng(seed).normal(size=shape)
-    return (x + 1j * np.random.default_rng(seed + 1).normal(size=shape)).astype(dtype) if dtype == "complex64" else x.astype(dtype)
-
-
-def on(x):
-    return mx.array(x, dtype=getattr(mx, str(x.dtype)))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
-def test_linalg_results_have_names(dtype):
-    a = random(2, 4, 3, dtype=dtype)
-    square = random(2, 3, 3, dtype=dtype)
-    hermitian = square + np.conj(np.swapaxes(square, -1, -2))
-    for mode in ("reduced", "complete"):
-        q, r = f = mx.linalg.qr(on(a), mode=mode)
-        assert f._fields == ("Q", "R") and q.shape == ((2, 4, 3) if mode == "reduced" else (2, 4, 4)) and r.shape[-2] == q.shape[-1]
-        near(q @ r, a)
-        near(mx.conj(q).mT @ q, np.broadcast_to(np.eye(q.shape[-1]), (2,) + (q.shape[-1],) * 2))
-        near(mx.tril(r, k=-1), np.zeros(r.shape))
-    for full in (True, False):
-        u, s, vh = f = mx.linalg.svd(on(a), full_matrices=full)
-        assert f._fields == ("U", "S", "Vh") and u.shape == ((2, 4, 4) if full else (2, 4, 3)) and vh.shape == (2, 3, 3)
-        near((u[..., :3] * s[:, None, :]) @ vh, a)
-    near(mx.linalg.svdvals(on(a)), np.linalg.svd(a, compute_uv=False))
-    w, v = f = mx.linalg.eigh(on(hermitian))
-    assert f._fields == ("eigenvalues", "eigenvectors")
-    near(on(hermitian) @ v, np.array(v * w[:, None, :]))
-    sign, logabsdet = f = mx.linalg.slogdet(on(square))
-    assert f._fields == ("sign", "logabsdet")
-    near(sign * mx.exp(logabsdet), np.linalg.det(square))
-    assert mx.linalg.eig(on(square))._fields == ("eigenvalues", "eigenvectors")
-    with pytest.raises(ValueError, match="mode"):
-        mx.linalg.qr(on(a), mode="raw")
-
-
-def test_named_results_pass_through_transformations():
-    a = on(random(2, 3, 3))
-    for f in (mx.linalg.slogdet, mx.linalg.qr, lambda x: mx.linalg.svd(x, full_matrices=False)):
-        mapped, compiled = mx.vmap(f)(a), mx.compile(f)(a)
-        assert type(mapped) is type(compiled) is type(f(a))
-        near(mapped[0], np.array(compiled[0]), 1e-8)
-        primals, tangents = mx.jvp(lambda x: f(x)[1], [a], [a])
-        assert tangents[0].shape == primals[0].shape
-    r = mx.linalg.slogdet(a[0])
-    assert pickle.loads(pickle.dumps(r)).sign.item() == r.sign.item()
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
-def test_norms(dtype):
-    x = random(2, 3, 4, dtype=dtype)
-    for axis, ord, keepdims in itertools.product((None, 0, -1, (0, 2), (2, 1), (0, 1, 2)), (0, 1, 2, 3, 0.5, -1, np.inf, -np.inf), (False, True)):
-        axes = axis if isinstance(axis, tuple) else tuple(range(3)) if axis is None else (axis,)
-        moved = np.moveaxis(x, axes, range(3 - len(axes), 3)).reshape([x.shape[i] for i in range(3) if i not in {a % 3 for a in axes}] + [-1])
-        want = np.linalg.norm(moved, ord=ord, axis=-1)
-        got = mx.linalg.vector_norm(on(x), axis=axis, ord=ord, keepdims=keepdims)
-        near(got, np.expand_dims(want, axes) if keepdims else want)
-    for ord in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
-        for keepdims in (False, True):
-            near(mx.linalg.matrix_norm(on(x), ord=ord, keepdims=keepdims), np.linalg.norm(x, ord=ord, axis=(-2, -1), keepdims=keepdims))
-    assert mx.grad(lambda v: mx.linalg.vector_norm(v))(mx.zeros((2, 2))).tolist() == [[0, 0], [0, 0]]
-
-
-def test_matrix_functions():
-    a = random(2, 3, 3)
-    for n in (0, 1, 2, 5, -1, -3):
-        near(mx.linalg.matrix_power(on(a), n), np.linalg.matrix_power(a, n), 1e-8)
-    low = a[..., :2] @ a[..., :2, :]
-    assert mx.linalg.matrix_rank(on(low)).tolist() == [2, 2]
-    assert mx.linalg.matrix_rank(on(low), rtol=mx.array([1e-8, 2.0])).tolist() == [2, 0]
-    assert mx.linalg.matrix_rank(mx.zeros((2, 0, 3))).tolist() == [0, 0]
-    for rtol in (1e-8, mx.array([1e-8, 1e-6]), None):
-        near(mx.linalg.pinv(on(low), rtol=rtol), np.linalg.pinv(low, rcond=1e-8), 1e-8)
-    near(mx.linalg.diagonal(on(a), offset=1), np.diagonal(a, 1, -2, -1))
-    near(mx.linalg.trace(on(a), offset=-1), np.trace(a, -1, -2, -1))
-    assert mx.linalg.trace(mx.ones((2, 2), dtype=mx.int8)).dtype == mx.int32
-    assert mx.linalg.trace(mx.ones((2, 2)), dtype=mx.float64).dtype == mx.float64
-    near(mx.linalg.outer(on(a[0, 0]), on(a[0, 1])), np.outer(a[0, 0], a[0, 1]))
-    for wrong in (lambda: mx.linalg.matrix_power(mx.zeros((2, 3)), 2), lambda: mx.linalg.matrix_rank(mx.zeros(3)),
-                  lambda: mx.linalg.matrix_norm(mx.zeros(3)), lambda: mx.linalg.diagonal(mx.zeros(3))):
-        with pytest.raises(ValueError):
-            wrong()
-
-
-def test_integer_products():
-    a, b = mx.array([[1, 2], [3, 4]], dtype=mx.uint8), mx.array([[1, 0], [2, 1]], dtype=mx.uint8)
-    for f in (mx.matmul, mx.linalg.matmul, lambda x, y: x @ y, lambda x, y: mx.tensordot(x, y, axes=1)):
-        assert f(a, b).dtype == mx.uint8 and f(a, b).tolist() == [[5, 2], [11, 4]]
-    assert mx.vecdot(a, b, axis=0).tolist() == [7, 4]
-
-
-@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
-def test_hermitian_transforms(norm):
-    z, x = random(3, 5, dtype="complex64"), random(3, 8, dtype="float32")
-    for n in (None, 6, 7, 12):
-        near(mx.fft.hfft(on(z), n=n, norm=norm), np.fft.hfft(z, n=n, norm=norm))
-        near(mx.fft.ihfft(on(x), n=n, norm=norm), np.fft.ihfft(x, n=n, norm=norm))
-    near(mx.fft.hfft(on(z), axis=0), np.fft.hfft(z, axis=0))
-    near(mx.grad(lambda v: mx.sum(mx.fft.hfft(v, n=4, axis=-1)))(mx.ones(3)), [4.0, 0.0, 0.0])
-
-
-def test_frequencies():
-    for f in ("fftfreq", "rfftfreq"):
-        for dtype in (mx.float32, mx.float64):
-            got = getattr(mx.fft, f)(7, d=0.1, dtype=dtype, device=mx.cpu)
-            assert got.dtype == dtype
-            near(got, getattr(np.fft, f)(7, d=0.1), 1e-6 if dtype == mx.float32 else 1e-15)
-        assert getattr(mx.fft, f)(4).dtype == mx.float32
-        with pytest.raises(ValueError, match="dtype"):
-            getattr(mx.fft, f)(4, dtype=mx.int32)
-
-
-# ---- DLPack
-
-
-def test_dlpack_of_our_own():
-    for dtype in DTYPES:
-        x = mx.ones((2, 3), dtype=getattr(mx, dtype)).T
-        y = mx.from_dlpack(x)
-        assert y.dtype == x.dtype and y.shape == x.shape
-    assert mx.zeros(1).__dlpack_device__() == (1, 0)
-    for keywords in ({}, {"stream": None}, {"max_version": (1, 0)}, {"max_version": None}, {"dl_device": (1, 0)}, {"copy": True}, {"copy": False}):
-        assert "dltensor" in repr(mx.ones(2).__dlpack__(**keywords))
-    with pytest.raises(BufferError):
-        mx.ones(2).__dlpack__(dl_device=(2, 0))
-
-
-def test_dlpack_with_numpy():
-    for dtype in DTYPES:
-        if dtype == "bool" and np.lib.NumpyVersion(np.__version__) < "1.25.0":
-            continue
-        x = mx.reshape(mx.arange(6), (2, 3)).astype(getattr(mx, dtype)).T
-        n = np.from_dlpack(x)
-        assert n.dtype == dtype
-        np.testing.assert_array_equal(n, np.array(x))
-        back = mx.from_dlpack(n)
-        assert back.tolist() == x.tolist() and back.dtype == (mx.float32 if dtype == "float64" else x.dtype)
-    assert mx.asarray(np.ones(2), dtype=mx.float64).dtype == mx.float64
-    owner = np.arange(3, dtype=np.int32)
-    shared, copied = mx.from_dlpack(owner, copy=False), mx.from_dlpack(owner, copy=True)
-    owner[0] = 7
-    assert shared.tolist() == [7, 1, 2] and copied.tolist() == [0, 1, 2]
-
-
-def test_dlpack_with_torch():
-    torch = pytest.importorskip("torch")
-    for dtype in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64"):
-        x = mx.reshape(mx.arange(6), (2, 3)).astype(getattr(mx, dtype)).T
-        t = torch.from_dlpack(x)
-        assert str(t.dtype) == f"torch.{dtype}" and t.tolist() == x.tolist()
-        back = mx.from_dlpack(t)
-        assert back.tolist() == x.tolist() and back.dtype == (mx.float32 if dtype == "float64" else x.dtype)
-
-
-# ---- libraries that dispatch on the array's namespace
-
-
-def test_array_api_compat_takes_mxform_as_a_namespace():
-    try:
-        import array_api_compat as compat
-    except ImportError:
-        compat = pytest.importorskip("scipy._lib.array_api_compat")
-    x = mx.zeros((2, 3))
-    assert compat.is_array_api_obj(x) and compat.array_namespace(x, x) is mx
-    assert compat.device(x) == x.device and compat.size(x) == 6
-    assert compat.to_device(x, x.device).shape == (2, 3)
-
-
-SCIPY = """
-import os
-os.environ["SCIPY_ARRAY_API"] = "1"
-import numpy as np
-import scipy.special, scipy.stats, scipy.signal
-import mxform as mx
-n = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
-x = mx.array(n)
-for f in (lambda a: scipy.special.logsumexp(a, axis=1), lambda a: scipy.stats.zscore(a, axis=0), lambda a: scipy.special.softmax(a, axis=1),
-          lambda a: scipy.stats.skew(a, axis=1), lambda a: scipy.stats.entropy(a * a, axis=0), lambda a: scipy.special.expit(a)):
-    y = f(x)
-    assert isinstance(y, mx.array), type(y)
-    np.testing.assert_allclose(np.asarray(y), f(n), rtol=2e-4, atol=1e-5)
-g = mx.grad(lambda a: mx.sum(scipy.special.logsumexp(a, axis=1)))(x)
-np.testing.assert_allclose(np.asarray(g), scipy.special.softmax(n, axis=1), rtol=1e-4)
-"""
-
-SKLEARN = """
-import os
-os.environ["SCIPY_ARRAY_API"] = "1"
-import numpy as np
-import sklearn
-from sklearn.decomposition import PCA
-from sklearn.metrics import mean_squared_error
-from sklearn.preprocessing import MinMaxScaler
-import mxform as mx
-n = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
-x = mx.array(n)
-scaled, reduced = MinMaxScaler().fit_transform(n), PCA(n_components=2, svd_solver="full").fit_transform(n)
-with sklearn.config_context(array_api_dispatch=True):
-    y, z = MinMaxScaler().fit_transform(x), PCA(n_components=2, svd_solver="full").fit_transform(x)
-    error = mean_squared_error(x, y)
-assert isinstance(y, mx.array) and isinstance(z, mx.array)
-np.testing.assert_allclose(np.asarray(y), scaled, rtol=1e-4, atol=1e-5)
-np.testing.assert_allclose(np.abs(np.asarray(z)), np.abs(reduced), rtol=1e-3, atol=1e-4)
-np.testing.assert_allclose(float(error), mean_squared_error(n, scaled), rtol=1e-4)
-"""
-
-
-@pytest.mark.parametrize("library,program", [("scipy", SCIPY), ("sklearn", SKLEARN)], ids=["scipy", "sklearn"])
-def test_libraries_dispatch_to_mxform(library, program):
-    """In a process of its own: the switch is read when the library is imported."""
-    pytest.importorskip(library)
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert run.returncode == 0, run.stderr
-
-
-def test_hypothesis_finds_its_strategies():
-    pytest.importorskip("hypothesis")
-    from hypothesis import given, settings
-    from hypothesis.extra.array_api import make_strategies_namespace
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there is no complex128
-        xps = make_strategies_namespace(mx, api_version="2024.12")
-
-    @settings(max_examples=30, deadline=None, database=None)
-    @given(xps.arrays(xps.numeric_dtypes() | xps.boolean_dtypes(), xps.array_shapes(min_dims=0)))
-    def check(x):
-        assert isinstance(x, mx.array)
-        np.testing.assert_array_equal(np.array(mx.flip(mx.flip(x))), np.array(x))
-
-    check()
