@@ -17,11 +17,11 @@ Arrays Body::operator()(const Arrays& all) const {
   return replay(*graph, arrays.first(n), arrays.subspan(n));
 }
 
-Arrays Body::run(const Arrays& all) const {
-  const Subgraph& g = program ? *program : *graph;
-  auto n = static_cast<size_t>(g.n_inputs());
-  std::span<const array> arrays(all);
-  return replay(g, arrays.first(n), arrays.subspan(n));
+std::shared_ptr<const Subgraph> Body::prepared(std::span<const array> captured) const {
+  if (program) return program;
+  auto fused = std::make_shared<Subgraph>(*graph);
+  fuse_elementwise(*fused, {captured.begin(), captured.end()});
+  return fused;
 }
 
 TracedBody trace_body(const Function& f, const Types& inputs, const char* op, bool constants) {
@@ -51,7 +51,11 @@ Arrays without_history(std::span<const array> arrays) {
   return plain;
 }
 
-array step_of(const array& stacked, int64_t i) { return example_of(stacked, i); }
+Storage row_of(const Storage& stacked, const Shape& shape, int64_t i) {
+  Storage row{stacked.buffer, stacked.offset + i * stacked.strides[0], Strides(stacked.strides.begin() + 1, stacked.strides.end()), true};
+  row.row_contiguous = stacked.row_contiguous || is_row_contiguous(without_axis(shape, 0), row.strides);
+  return row;
+}
 
 Moved push_body(const Body& body, const Arrays& all, const Arrays& tangents) {
   LiveTrace trace;

@@ -21,8 +21,8 @@ struct Body {
   Types output_types() const { return graph->output_types(); }
   /// The outputs as graph nodes, for inputs followed by captured arrays.
   Arrays operator()(const Arrays& all) const;
-  /// The same for the scheduler: fused, nothing computed yet.
-  Arrays run(const Arrays& all) const;
+  /// What a loop runs. `captured` are the evaluated arrays that it captured.
+  std::shared_ptr<const Subgraph> prepared(std::span<const array> captured) const;
 };
 
 /// A body and what it captured.
@@ -38,8 +38,8 @@ TracedBody trace_body(const Function& f, const Types& inputs, const char* op, bo
 /// The arrays' values as leaves without a history, so that nothing of a loop's run is retained.
 Arrays without_history(std::span<const array> arrays);
 
-/// Example or step i along axis 0.
-array step_of(const array& stacked, int64_t i);
+/// Where row i along axis 0 is.
+Storage row_of(const Storage& stacked, const Shape& shape, int64_t i);
 
 /// Tangents of a body's outputs (undefined: zero) where inputs have one, and its outputs.
 struct Moved {

@@ -62,36 +62,35 @@ Arrays scan_all(const ScanFunction& f, const Arrays& init, const Arrays& xs, int
 
 Outs run_scan(const ScanLoopParams& p, const Call& c, const std::vector<bool>& wanted) {
   Parts at(p);
-  Arrays in = without_history({c.inputs().data(), c.inputs().size()});
-  Arrays carry(in.begin(), in.begin() + static_cast<ptrdiff_t>(at.n_carry));
   Types types = types_of(p);
   std::vector<Stack> ys, histories;
   for (size_t k = 0; k < at.n_y; ++k) ys.emplace_back(types[at.n_carry + k], wanted[at.n_carry + k]);
   for (size_t k = 0; k < at.n_carry; ++k) histories.emplace_back(types[at.history(k)], wanted[at.history(k)]);
-  Arrays all(in), now;
+  std::span<const array> in(c.inputs().data(), c.inputs().size());
+  Arrays carry = without_history(in.first(at.n_carry));
+  auto program = p.body.prepared(in.subspan(at.n_in));
+  Runner runner(*program, at.n_carry);
+  for (size_t i = at.n_in; i < in.size(); ++i) runner.set(i, in[i].storage());
   for (int64_t step = 0; step < p.length; ++step) {
-    int64_t i = p.reverse ? p.length - 1 - step : step;
-    for (size_t k = 0; k < at.n_carry; ++k) histories[k].put(all[k] = carry[k], i);
-    for (size_t k = 0; k < at.n_x; ++k) all[at.n_carry + k] = step_of(in[at.n_carry + k], i);
-    Arrays outs = p.body.run(all);
-    for (size_t k = 0; k < at.n_y; ++k) ys[k].put(outs[at.n_carry + k], i);
-    std::move(outs.begin(), outs.begin() + static_cast<ptrdiff_t>(at.n_carry), carry.begin());
-    outs.clear();
-    now = carry;
-    for (const Stack& s : ys) s.add_to(now);
-    for (const Stack& s : histories) s.add_to(now);
-    eval(now);
-    now.clear();
-    carry = without_history(carry);
+    int64_t i = p.reverse ? p.length - 1 - step : step, next = p.reverse ? i - 1 : i + 1;
+    for (size_t k = 0; k < at.n_x; ++k) runner.set(at.n_carry + k, row_of(in[at.n_carry + k].storage(), in[at.n_carry + k].shape(), i));
+    for (size_t k = 0; k < at.n_carry; ++k) {
+      histories[k].put(carry[k], i);
+      // Moved: the step may write over it.
+      runner.set(k, std::move(carry[k].node()->storage));
+      if (step + 1 < p.length) histories[k].expect(runner, k, next);
+    }
+    for (size_t k = 0; k < at.n_y; ++k) ys[k].expect(runner, at.n_carry + k, i);
+    runner.run();
+    for (size_t k = 0; k < at.n_y; ++k) ys[k].put(runner.output(at.n_carry + k), i);
+    runner.take_outputs(carry);
   }
-  Outs result;
-  for (const array& x : carry) result.push_back(x);
-  for (const Stack& s : ys) result.push_back(s.rows());
-  for (const Stack& s : histories) result.push_back(s.rows());
+  Outs result(carry);
+  for (const std::vector<Stack>* stacks : {&ys, &histories}) {
+    for (const Stack& s : *stacks) result.push_back(s.rows());
+  }
   return result;
 }
-
-// ---- rules
 
 // Appends what `arrays` has where `chosen`.
 void append_chosen(Arrays& to, const Arrays& arrays, const std::vector<bool>& chosen, size_t from = 0) {

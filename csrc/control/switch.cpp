@@ -7,7 +7,7 @@
 #include "ops/create.h"
 #include "ops/elementwise.h"
 #include "ops/movement.h"
-#include "runtime/eval.h"
+#include "runtime/runner.h"
 
 namespace mx {
 
@@ -34,11 +34,16 @@ auto chosen(const Vector& all, const std::vector<size_t>& which) {
 }
 
 Outs run_switch(const SwitchParams& p, const Call& c, const std::vector<bool>&) {
-  Arrays in = without_history({c.inputs().data(), c.inputs().size()});
   auto last = static_cast<int64_t>(p.branches.size()) - 1;
-  auto k = static_cast<size_t>(std::clamp<int64_t>(in[0].item<int32_t>(), 0, last));
-  Arrays outs = p.branches[k].run(chosen(in, inputs_of_branches(p)[k]));
-  eval(outs);
+  auto k = static_cast<size_t>(std::clamp<int64_t>(c.in(0).item<int32_t>(), 0, last));
+  Arrays in = without_history({c.inputs().data(), c.inputs().size()});
+  in = chosen(in, inputs_of_branches(p)[k]);
+  auto program = p.branches[k].prepared(std::span<const array>(in).subspan(static_cast<size_t>(p.n_operands)));
+  Runner runner(*program, 0);
+  for (size_t i = 0; i < in.size(); ++i) runner.set(i, in[i].storage());
+  runner.run();
+  Arrays outs;
+  for (size_t i = 0; i < program->outputs.size(); ++i) outs.push_back(runner.output(i));
   return outs;
 }
 

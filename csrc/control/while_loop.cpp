@@ -78,25 +78,39 @@ Arrays while_all(const Function& cond, const Function& body, const Arrays& init,
 
 Outs run_while(const WhileParams& p, const Call& c, const std::vector<bool>& wanted) {
   Layout at(p);
-  Arrays in = without_history({c.inputs().data(), c.inputs().size()});
-  Arrays carry(in.begin(), in.begin() + static_cast<ptrdiff_t>(at.n_carry));
+  std::span<const array> in(c.inputs().data(), c.inputs().size());
+  Arrays carry = without_history(in.first(at.n_carry));
   Types types = types_of(p);
   std::vector<Stack> histories;
   for (size_t k = 0; at.bounded && k < at.n_carry; ++k) histories.emplace_back(types[at.history(k)], wanted[at.history(k)]);
+  auto captured_by_cond = in.subspan(at.n_carry, at.cond_end - at.n_carry), captured_by_body = in.subspan(at.cond_end);
+  auto test = p.cond.prepared(captured_by_cond), program = p.body.prepared(captured_by_body);
+  Runner cond(*test, at.n_carry), body(*program, at.n_carry);
+  for (size_t i = 0; i < captured_by_cond.size(); ++i) cond.set(at.n_carry + i, captured_by_cond[i].storage());
+  for (size_t i = 0; i < captured_by_body.size(); ++i) body.set(at.n_carry + i, captured_by_body[i].storage());
   int64_t step = 0;
   for (; p.max_steps < 0 || step < p.max_steps; ++step) {
-    if (!p.cond.run(at.for_cond(carry, in))[0].item<bool>()) break;
-    for (size_t k = 0; k < histories.size(); ++k) histories[k].put(carry[k], step);
-    carry = p.body.run(at.for_body(carry, in));
-    Arrays now = carry;
-    for (const Stack& s : histories) s.add_to(now);
-    eval(now);
-    carry = without_history(carry);
+    for (size_t k = 0; k < at.n_carry; ++k) cond.set(k, carry[k].storage());
+    cond.run();
+    bool going = cond.output(0).item<bool>();
+    cond.take_outputs({});
+    if (!going) break;
+    for (size_t k = 0; k < at.n_carry; ++k) {
+      if (at.bounded) histories[k].put(carry[k], step);
+      // Moved: the step may write over it.
+      body.set(k, std::move(carry[k].node()->storage));
+      if (at.bounded && step + 1 < p.max_steps) histories[k].expect(body, k, step + 1);
+    }
+    body.run();
+    body.take_outputs(carry);
   }
-  Outs result;
-  for (const array& x : carry) result.push_back(x);
+  for (size_t k = 0; k < histories.size(); ++k) carry[k] = histories[k].apart(carry[k]);
+  Outs result(carry);
   if (at.bounded) result.push_back(array(step, Dtype::int32));
-  for (const Stack& s : histories) result.push_back(s.rows());
+  for (Stack& s : histories) {
+    s.clear_from(step);
+    result.push_back(s.rows());
+  }
   return result;
 }
 

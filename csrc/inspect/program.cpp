@@ -8,6 +8,7 @@
 #include "export/trace.h"
 #include "graph/effects.h"
 #include "graph/marker.h"
+#include "runtime/eval.h"
 #include "runtime/format.h"
 #include "transforms/custom.h"
 
@@ -81,18 +82,20 @@ void add_bodies(const Field& f, const std::string& path, ProgramStep& step) {
 }
 
 // A fused program as a graph: its operations on placeholders.
-Subgraph opened(const Step& s, const Types& in) {
+Extract opened(const Step& s, const Types& in) {
   LiveTrace trace;
   Arrays sources;
   for (const Type& t : in) sources.push_back(array::placeholder(t, "make_program"));
   CallRecord call(*s.primitive, s.params, SmallVector<array, 3>(sources.begin(), sources.end()), static_cast<uint32_t>(s.out.size()), 0);
   Outs outs = s.primitive->expand(s.params, Call(call));
-  return extract({outs.begin(), outs.end()}, sources, trace.since()).graph;
+  return extract({outs.begin(), outs.end()}, sources, trace.since());
 }
 
 void add_params(const Step& s, const Types& in, ProgramStep& step) {
   if (s.primitive == &fused_p) {
-    step.bodies.push_back({"program", read("", opened(s, in), {})});
+    Extract e = opened(s, in);
+    eval(e.captured);  // its constants: views of single numbers
+    step.bodies.push_back({"program", read("", std::move(e.graph), e.captured)});
     return;
   }
   if (s.primitive == &custom_p) {
@@ -118,8 +121,12 @@ void add_params(const Step& s, const Types& in, ProgramStep& step) {
 
 // ---- from a graph
 
+// The value of an evaluated array that holds one number, perhaps repeated.
 std::string value_of(const array& a) {
-  if (!a.available() || a.size() != 1) return "";
+  if (!a.available() || a.size() == 0) return "";
+  for (size_t i = 0; i < a.shape().size(); ++i) {
+    if (a.shape()[i] != 1 && a.strides()[i] != 0) return "";
+  }
   array one = array::wrap(a.storage().buffer, {a.dtype(), {}}, a.storage().offset);
   std::string text = str(one);  // array(0.5, dtype=float32)
   return text.substr(6, text.find(", dtype") - 6);

@@ -27,7 +27,7 @@ struct ProgramStep {
 struct ProgramInput {
   Type type;
   std::string name;   ///< Of an argument; empty in bodies.
-  std::string value;  ///< Of a captured array of one element that is evaluated.
+  std::string value;  ///< Of a captured array that is evaluated and holds one number.
 };
 
 /// Values are numbered: inputs, captured arrays, then what each step makes.

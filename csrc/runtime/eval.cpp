@@ -112,29 +112,6 @@ BufferRef donated(CallRecord& call, const Node& out) {
   return nullptr;
 }
 
-// The error that is being handled, with the place where the call was made at its end. Types stay as they are.
-[[noreturn]] void rethrow_with_origin(const std::string& origin) {
-  auto located = [&](const std::exception& e) {
-    std::string text = e.what();
-    return text.find(" (made at ") == std::string::npos ? cat(text, " (made at ", origin, ")") : text;  // the innermost call
-  };
-  try {
-    throw;
-  } catch (const IndexError& e) {
-    throw IndexError(located(e));
-  } catch (const DtypeError& e) {
-    throw DtypeError(located(e));
-  } catch (const AxisError& e) {
-    throw AxisError(located(e));
-  } catch (const ValueError& e) {
-    throw ValueError(located(e));
-  } catch (const BackendError& e) {
-    throw BackendError(located(e));
-  } catch (const MemoryError& e) {
-    throw MemoryError(located(e));
-  }
-}
-
 void run_kernel(Backend& device, CallRecord& call, std::span<array> outs) {
   for (array& out : outs) {
     Node& node = *out.node();
@@ -284,6 +261,29 @@ BackgroundEvaluator& background() {
 });
 
 }  // namespace
+
+// Types stay as they are.
+void rethrow_with_origin(const std::string& origin) {
+  auto located = [&](const std::exception& e) {
+    std::string text = e.what();
+    return text.find(" (made at ") == std::string::npos ? cat(text, " (made at ", origin, ")") : text;  // the innermost call
+  };
+  try {
+    throw;
+  } catch (const IndexError& e) {
+    throw IndexError(located(e));
+  } catch (const DtypeError& e) {
+    throw DtypeError(located(e));
+  } catch (const AxisError& e) {
+    throw AxisError(located(e));
+  } catch (const ValueError& e) {
+    throw ValueError(located(e));
+  } catch (const BackendError& e) {
+    throw BackendError(located(e));
+  } catch (const MemoryError& e) {
+    throw MemoryError(located(e));
+  }
+}
 
 void set_blocking_hooks(BlockingHooks hooks) { blocking = hooks; }
 

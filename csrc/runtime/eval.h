@@ -16,6 +16,9 @@ void async_eval(Arrays arrays);
 /// Waits for all background work and for the stream.
 void synchronize(Stream stream);
 
+/// Throws the error that is being handled anew, with the place where its call was made at its end.
+[[noreturn]] void rethrow_with_origin(const std::string& origin);
+
 /// Called around every wait and computation: the Python layer releases its lock there.
 struct BlockingHooks {
   void* (*enter)() = nullptr;

@@ -72,26 +72,24 @@ Runner::Runner(const Subgraph& graph, size_t n_given)
     ops_.push_back(std::move(op));
   }
   // Given and never read.
-  for (size_t i = 0; i < n_given; ++i) uses_.push_back(last[i] != kNever);
+  for (size_t i = 0; i < n_given; ++i) read_.push_back(last[i] != kNever);
 }
 
 Runner::~Runner() = default;
 
 void Runner::set(size_t i, Storage value) {
-  if (i < n_given_ && !uses_[i]) return;
+  if (i < n_given_ && !read_[i]) return;
   values_[i].node()->storage = std::move(value);
 }
 
-void Runner::place(size_t k, const Storage& where) { placed_[static_cast<size_t>(graph_.outputs[k])] = where; }
+void Runner::place(size_t k, BufferRef buffer, int64_t offset) { placed_[static_cast<size_t>(graph_.outputs[k])] = {std::move(buffer), offset}; }
 
-std::vector<Storage> Runner::take_outputs() {
-  std::vector<Storage> found;
-  for (size_t k = 0; k < graph_.outputs.size(); ++k) found.push_back(output(k).storage());
+void Runner::take_outputs(const Arrays& to) {
+  for (size_t k = 0; k < to.size(); ++k) to[k].node()->storage = output(k).storage();
   for (int o : graph_.outputs) {
     auto slot = static_cast<size_t>(o);
     if (slot < n_given_ || slot >= n_leaves_) values_[slot].node()->storage.buffer.reset();
   }
-  return found;
 }
 
 void Runner::run() {
@@ -99,7 +97,6 @@ void Runner::run() {
     try {
       run(op);
     } catch (...) {
-      for (Storage& s : placed_) s.buffer.reset();
       if (op.step->origin) rethrow_with_origin(*op.step->origin);
       throw;
     }
@@ -139,17 +136,20 @@ void Runner::kernel(Op& op) {
   for (size_t k = 0; k < op.out.size(); ++k) {
     Storage& out = op.out[k].node()->storage;
     out.offset = 0;
-    Storage& place = placed_[static_cast<size_t>(op.step->out[k])];
+    Place& place = placed_[static_cast<size_t>(op.step->out[k])];
     if (place.buffer) {
-      out.buffer = place.buffer;
+      out.buffer = std::move(place.buffer);
       out.offset = place.offset;
       continue;
     }
     for (size_t i : op.candidates) {
       const Storage& in = op.in[i].storage();
-      if (in.buffer.use_count() == 1 && in.buffer->owned && in.offset == 0 && in.row_contiguous) out.buffer = in.buffer;
+      if (in.buffer.use_count() == 1 && in.buffer->owned && in.offset == 0 && in.row_contiguous) {
+        out.buffer = in.buffer;
+        break;
+      }
     }
-    if (!out.buffer) out.buffer = memory_for(op.out[k]);
+    if (!out.buffer) out.buffer = memory_for(op.out[k], *op.device);
   }
   op.device->run({*op.step->primitive, op.step->params, op.in, {op.out.data(), op.out.size()}}, op.step->stream);
 }
@@ -175,7 +175,7 @@ void Runner::general(Op& op) {
   op.looked = false;
 }
 
-BufferRef Runner::memory_for(const array& out) {
+BufferRef Runner::memory_for(const array& out, Backend& device) {
   size_t n = out.n_bytes();
   for (BufferRef& b : free_) {
     // Blocks are a little larger than what was asked for.
@@ -185,7 +185,7 @@ BufferRef Runner::memory_for(const array& out) {
     free_.pop_back();
     return found;
   }
-  return backend(current_stream().device.kind).allocator().allocate(n);
+  return device.allocator().allocate(n);
 }
 
 void Runner::drop(size_t slot) {

@@ -20,13 +20,13 @@ class Runner {
   /// The value of input i; captured arrays follow the inputs.
   void set(size_t i, Storage value);
   /// Has the next run compute output k into this memory, if a kernel makes it; else it is elsewhere.
-  void place(size_t k, const Storage& where);
+  void place(size_t k, BufferRef buffer, int64_t offset);
   /// Throws what kernels throw.
   void run();
   /// The value of output k, until the next run.
   const array& output(size_t k) const { return values_[static_cast<size_t>(graph_.outputs[k])]; }
-  /// Lets go of the outputs; what they held is given back.
-  std::vector<Storage> take_outputs();
+  /// Moves the first outputs to `to`, leaves of their types that nobody else holds, and lets go of the others.
+  void take_outputs(const Arrays& to);
 
  private:
   struct Op;
@@ -34,15 +34,19 @@ class Runner {
   bool view(Op& op);
   void kernel(Op& op);
   void general(Op& op);
-  BufferRef memory_for(const array& out);
+  BufferRef memory_for(const array& out, Backend& device);
   void drop(size_t slot);
 
   const Subgraph& graph_;
   size_t n_given_, n_leaves_;
   Arrays values_;                    ///< Of all slots. The nodes stay, their storage changes.
   std::vector<Op> ops_;
-  std::vector<int> uses_;            ///< Of each input: how many steps read it, outputs included.
-  std::vector<Storage> placed_;      ///< For slots that are outputs; without a buffer: not placed.
+  std::vector<bool> read_;           ///< Whether anything reads each of the inputs given.
+  struct Place {
+    BufferRef buffer;
+    int64_t offset = 0;
+  };
+  std::vector<Place> placed_;        ///< Of all slots; without a buffer: anywhere.
   std::vector<BufferRef> free_;      ///< Memory of values that are gone.
 };
 

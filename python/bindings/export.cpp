@@ -1,5 +1,5 @@
-// export.cpp — functions as files and graphs as pictures (csrc/export): export_function, import_function, and
-// export_to_dot. The class that exporter() gives is in mxform/export.py, on top of _Exporter.
+// export.cpp — functions as files and graphs as pictures (csrc/export): export_function and export_to_dot. exporter() and
+// import_function are in mxform/export.py, on top of _Exporter and _import_function.
 
 #include "export/export.h"
 
@@ -343,37 +343,14 @@ Example:
         });
       });
 
-  def(m, "import_function(file, return_metadata=False)", R"(Read a function from a file that ``export_function`` or ``exporter`` wrote.
-
-Args:
-    file (str): The file.
-    return_metadata (bool, optional): Return the text that was saved with the function, too. Default: ``False``.
-
-Returns:
-    callable: Takes arrays and keywords with arrays, or a tuple or list of arrays and a dict of arrays; returns a tuple
-    of arrays. It builds a graph as the original did, so it can be transformed, compiled and exported again. With
-    ``return_metadata``, a tuple of it and the text.
-
-Raises:
-    RuntimeError: If the file cannot be read.
-    ValueError: If the file is damaged; when called, if no trace in the file takes such inputs.
-
-Example:
-    >>> mx.export_function("square.mlxfn", mx.square, mx.array(1.0), shapeless=True)
-    >>> square = mx.import_function("square.mlxfn")
-    >>> mx.grad(lambda x: square(x)[0])(mx.array(3.0))
-    array(6, dtype=float32)
-)",
-      [](const Args& a) -> py::object {
-        std::string path = to_path(a.raw(0), a.what(0));
-        bool metadata = a.flag(1);
-        ImportedFunction f = [&] {
-          WithoutGil unlocked;
-          return import_function(path);
-        }();
-        py::object fun = py::cast(f);
-        return metadata ? py::object(py::make_tuple(fun, f.metadata())) : fun;
-      });
+  def(m, "_import_function(file, /)", "", [](const Args& a) {
+    std::string path = to_path(a.raw(0), "[import_function] file");
+    ImportedFunction f = [&] {
+      WithoutGil unlocked;
+      return import_function(path);
+    }();
+    return py::cast(std::move(f));
+  });
 
   def(m, "export_to_dot(file, *args, **kwargs)", R"(Draw a graph: write what is not evaluated yet in the language of Graphviz.
 

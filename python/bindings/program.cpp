@@ -63,6 +63,13 @@ struct PyProgram {
   py::object input_types, output_types;
 };
 
+// print() ends the last line.
+std::string text(const PyProgram& p, bool lines) {
+  std::string out = p.program->text(lines);
+  out.pop_back();
+  return out;
+}
+
 struct PyStep {
   std::shared_ptr<const ReadableProgram> program;
   size_t number;
@@ -124,9 +131,9 @@ Printed, it has a line for each operation: the names and types of its results, i
 line of the program that called it. Graphs within an operation (of ``checkpoint``, of loops, of fused programs) are
 indented below it.
 )")
-      .def("__str__", [](const PyProgram& p) { return p.program->text(); })
-      .def("__repr__", [](const PyProgram& p) { return p.program->text(); })
-      .def("text", [](const PyProgram& p, bool lines) { return p.program->text(lines); }, py::arg("lines") = true,
+      .def("__str__", [](const PyProgram& p) { return text(p, true); })
+      .def("__repr__", [](const PyProgram& p) { return text(p, true); })
+      .def("text", text, py::arg("lines") = true,
            R"(Return the program as text.
 
 Args:

@@ -5,6 +5,7 @@ and ``mx.vmap``. Nearly everything is in the extension module ``mxform._core``; 
 ``transforms``, ``derivatives``, ``compile``, ``export``, ``tree`` and ``io``.
 """
 
+import reprlib as _reprlib
 import sys as _sys
 
 from . import _core
@@ -17,6 +18,14 @@ for _module in [m for m in vars(_core).values() if isinstance(m, type(_sys))]:
         _module.__name__ = _module.__name__.replace("._core", "")
         _sys.modules[_module.__name__] = _module
 del _module
+
+
+# reprlib (and with it pytest) goes by the name of a type, and takes ours for the standard library's `array`.
+def _repr_array(self, x, level, _standard=_reprlib.Repr.repr_array):
+    return self.repr_instance(x, level) if isinstance(x, _core.array) else _standard(self, x, level)
+
+
+_reprlib.Repr.repr_array = _repr_array
 
 from .array_api import *  # noqa: E402, F403
 from .compile import *  # noqa: E402, F403

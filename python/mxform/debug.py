@@ -98,7 +98,6 @@ def make_program(fun, *, fused=False):
           %1 float32[4] = multiply(%0, %0)
           %2 float32[] = sum(%1, axes=(0,), keepdims=False)
           return %2
-        <BLANKLINE>
         >>> program.counts(), program.output_types
         ({'multiply': 1, 'sum': 1}, ShapeDtypeStruct(shape=(), dtype=float32))
     """

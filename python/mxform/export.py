@@ -1,8 +1,43 @@
-"""Functions as files, several traces in one: ``exporter``. The rest is in C++ (bindings/export.cpp)."""
+"""Functions as files: ``import_function``, and several traces in one file (``exporter``). The rest is in C++
+(bindings/export.cpp).
+"""
 
 from . import _core
+from .io.stream import FileFormatError, MissingFileError
 
-__all__ = ["FunctionExporter", "exporter"]
+__all__ = ["FunctionExporter", "exporter", "import_function"]
+
+
+def import_function(file, return_metadata=False):
+    """Read a function from a file that ``export_function`` or ``exporter`` wrote.
+
+    Args:
+        file (str): The file.
+        return_metadata (bool, optional): Return the text that was saved with the function, too. Default: ``False``.
+
+    Returns:
+        callable: Takes arrays and keywords with arrays, or a tuple or list of arrays and a dict of arrays; returns a
+        tuple of arrays. It builds a graph as the original did, so it can be transformed, compiled and exported again.
+        With ``return_metadata``, a tuple of it and the text.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged; when called, if no trace in the file takes such inputs. Both are a
+            RuntimeError too when the file is read.
+
+    Example:
+        >>> mx.export_function("square.mlxfn", mx.square, mx.array(1.0), shapeless=True)
+        >>> square = mx.import_function("square.mlxfn")
+        >>> mx.grad(lambda x: square(x)[0])(mx.array(3.0))
+        array(6, dtype=float32)
+    """
+    try:
+        fun = _core._import_function(file)
+    except ValueError as e:
+        raise FileFormatError(str(e)) from None
+    except RuntimeError as e:
+        raise (MissingFileError if "No such file" in str(e) else RuntimeError)(str(e)) from None
+    return (fun, fun.metadata) if return_metadata else fun
 
 
 class FunctionExporter:

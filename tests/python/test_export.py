@@ -99,6 +99,7 @@ def test_wrong_inputs_are_named(path, call, text):
     (lambda p: mx.exporter(p, 3), TypeError, "need a callable"),
     (lambda p: mx.exporter(p, mx.exp, metadata=3), TypeError, "metadata must be a str"),
     (lambda p: mx.import_function(p), RuntimeError, "No such file"),
+    (lambda p: mx.import_function(p), FileNotFoundError, "No such file"),
     (lambda p: mx.import_function(3), TypeError, "need a str or a path"),
     (lambda p: mx.grad(lambda y: (mx.export_function(p, lambda x: x * y, mx.array(1.0)), y)[1])(mx.array(1.0)) and
      mx.vmap(lambda y: (mx.export_function(p, lambda x: x * y, mx.array(1.0)), y)[1])(mx.array([1.0])), mx.TransformError, "vmap"),
@@ -459,8 +460,9 @@ def test_damage_is_an_error(path):
             with pytest.raises(ValueError, match=r"\[import_function\]"):
                 mx.import_function(path)
     Path(path).write_bytes(good[:8] + (99).to_bytes(4, "little") + good[12:])
-    with pytest.raises(ValueError, match="version 99 of the format; this library reads version 1"):
-        mx.import_function(path)
+    for kind in (ValueError, RuntimeError):
+        with pytest.raises(kind, match="version 99 of the format; this library reads version 1"):
+            mx.import_function(path)
     with pytest.raises((ValueError, RuntimeError)):
         mx.import_function(os.path.dirname(path))
 

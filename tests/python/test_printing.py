@@ -200,3 +200,10 @@ def test_views_print_in_their_own_order():
     a = mx.array([1, 2]) + 1
     assert repr(a.T) == "array([2, 3], dtype=int32)"
     assert repr(a[::-1]) == "array([3, 2], dtype=int32)"
+
+
+def test_reprlib_knows_arrays_of_both_kinds():
+    import array
+    import reprlib
+    assert reprlib.repr(mx.array([1, 2])) == "array([1, 2], dtype=int32)"
+    assert reprlib.repr(array.array("i", [1, 2])) == "array('i', [1, 2])"

@@ -109,7 +109,11 @@ void dots(const QuantRows& w, const float* x, int64_t x_row, float* out) {
   }
   for (; w.group_size >= step && g < w.n_groups; ++g) {
     Group<C> group[kQuantTile];
-    MX_UNROLL for (int j = 0; j < kQuantTile; ++j) group[j].set(w, j, g);
+    MX_UNROLL for (int j = 0; j < kQuantTile; ++j) {
+      group[j].set(w, j, g);
+      // Where the next tile will be: rows often are pages, and no processor looks beyond those by itself.
+      __builtin_prefetch(codes + (j + kQuantTile) * w.codes_row);
+    }
     for (int p = 0; p < w.group_size; p += step) {
       if constexpr (pairs) {
         V even[kQuantTile], odd[kQuantTile];

@@ -1,10 +1,17 @@
 """The functions that save and load arrays. Which of them reads or writes what is in docs/files.md."""
 
+from importlib import import_module
+
 from .. import _core as mx
-from . import gguf, memory, npy, npz, safetensors
+from . import memory
 from .stream import FileFormatError, open_sink, open_source, path_of
 
 __all__ = ["load", "save", "save_gguf", "save_safetensors", "savez", "savez_compressed"]
+
+
+def _format(name):
+    """The module of a format, imported when it is first needed: they take longer than all the rest of mxform."""
+    return import_module(f".{name}", __package__)
 
 
 def save(file, arr):
@@ -30,7 +37,7 @@ def save(file, arr):
     """
     memory.check_arrays("save", {"arr": arr})
     with open_sink(file, ".npy", "save") as out:
-        npy.write(out, arr)
+        _format("npy").write(out, arr)
 
 
 def _savez(op, file, args, kwargs, compressed):
@@ -42,11 +49,11 @@ def _savez(op, file, args, kwargs, compressed):
     for name, a in arrays.items():
         if isinstance(a, dict):
             raise TypeError(f"[{op}] {name} is a dict; need an array. Pass a dict of arrays as **arrays.")
-        if error := npz.name_error(name):
+        if error := _format("npz").name_error(name):
             raise ValueError(f"[{op}] the name {name!r} {error}.")
     memory.check_arrays(op, arrays)
     with open_sink(file, ".npz", op) as out:
-        npz.write(out, arrays, compressed)
+        _format("npz").write(out, arrays, compressed)
 
 
 def savez(file, *args, **kwargs):
@@ -126,6 +133,7 @@ def save_safetensors(file, arrays, metadata=None):
     op = "save_safetensors"
     arrays = _check_dict(op, "arrays", arrays)
     metadata = _check_dict(op, "metadata", {} if metadata is None else metadata)
+    safetensors = _format("safetensors")
     safetensors.check(op, arrays, metadata)
     memory.check_arrays(op, arrays)
     with open_sink(file, ".safetensors", op) as out:
@@ -156,7 +164,7 @@ def save_gguf(file, arrays, metadata=None):
         >>> mx.load(file, format="gguf", return_metadata=True)
         ({'w': array([1], dtype=float32)}, {'general.name': 'one', 'layers': array(3, dtype=uint32)})
     """
-    op = "save_gguf"
+    op, gguf = "save_gguf", _format("gguf")
     arrays = _check_dict(op, "arrays", arrays)
     metadata = _check_dict(op, "metadata", {} if metadata is None else metadata)
     for name in (*arrays, *metadata):
@@ -172,7 +180,7 @@ def save_gguf(file, arrays, metadata=None):
         gguf.write(out, arrays, header, alignment)
 
 
-READERS = {"npy": npy.read, "npz": npz.read, "safetensors": safetensors.read, "gguf": gguf.read}
+FORMATS = ("npy", "npz", "safetensors", "gguf")
 
 
 def load(file, /, format=None, return_metadata=False, *, stream=None):
@@ -216,14 +224,14 @@ def load(file, /, format=None, return_metadata=False, *, stream=None):
         if name is None or "." not in name:
             raise ValueError(f"[load] the format cannot be told from the name {name!r}; give format='npy', 'npz', 'safetensors' or 'gguf'.")
         format = name.rpartition(".")[2]
-    if format not in READERS:
-        raise ValueError(f"[load] format {format!r} is not known; need one of {', '.join(READERS)}.")
+    if format not in FORMATS:
+        raise ValueError(f"[load] format {format!r} is not known; need one of {', '.join(FORMATS)}.")
     with_metadata = format in ("safetensors", "gguf")
     if return_metadata and not with_metadata:
         raise ValueError(f"[load] metadata not supported for format {format}: only safetensors and gguf files have any.")
     with open_source(file, f"load_{format}") as source:
         try:
-            loaded = READERS[format](source)
+            loaded = _format(format).read(source)
         except RecursionError:
             raise FileFormatError(f"[load_{format}] {source.name}: it is nested too deeply.") from None
     return loaded if return_metadata or not with_metadata else loaded[0]

@@ -3,8 +3,6 @@
 Files are written in little-endian order, which is that of every machine that mxform runs on.
 """
 
-import numpy as np
-
 from .. import _core as mx
 
 ITEMSIZE = {t: t.size for t in (mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64,
@@ -46,6 +44,8 @@ def view(a):
 
 def normalise(a, swap=False):
     """Reverse the bytes of each element if ``swap``; make 1 of every byte of a bool array that is not 0."""
+    import numpy as np  # not with mxform, whose import it would make four times as long
+
     if a.dtype == mx.bool_:
         units = np.asarray(view(a))
         np.not_equal(units, 0, out=units.view(bool))

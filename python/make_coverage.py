@@ -1,0 +1,66 @@
+"""Write docs/coverage.md, the table of primitives and rules, from the installed mxform: `python python/make_coverage.py [--check]`.
+
+The facts come from the records themselves (`mxform._core._primitives()`). `--check` compares with the page and exits with 1
+if it differs.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
+HEAD = """# Coverage
+
+Made by `python/make_coverage.py` from the records of the primitives; do not edit. Every public operation is one of these, or
+composed of them. Every entry is run by the tests: `tests/python/specs_*.py` has a row for each primitive, and the rows are
+checked under each transformation and their compositions.
+
+| word | meaning |
+|---|---|
+| written | the record has the rule |
+| derived | from the other mode: a pushforward or a pullback is linear, and is transposed |
+| expand | from the simpler operations that the primitive is made of |
+| loop | the examples one after the other |
+| zero | not differentiable (integers, booleans, indices, comparisons): tangents are zeros, of the right shape |
+| kernel, view, run | on the CPU: a kernel; another look at the same memory; steps computed in turn (control flow) |
+
+`compile(shapeless=True)` is right for every primitive: a call with other shapes is traced anew, sizes are never guessed. On
+float64 and linear algebra see [differences](differences.md); no operation needs another backend than the CPU.
+
+"""
+
+
+def page():
+    # Beside this file lies the package's source, which has no extension module.
+    sys.path[:] = [p for p in sys.path if Path(p).resolve() != PAGE.parents[1] / "python"]
+    from mxform import _core
+
+    records = _core._primitives()
+    lines = [HEAD]
+    for mode in ("jvp", "vjp", "vmap"):
+        counts = Counter(r[mode] if r["differentiable"] or mode == "vmap" else "zero" for r in records)
+        lines.append(f"- {mode}: " + ", ".join(f"{n} {word}" for word, n in counts.most_common()))
+    lines.append(f"\n{len(records)} primitives:\n\n| primitive | jvp | vjp | vmap | shapeless | CPU |\n|---|---|---|---|---|---|")
+    for r in records:
+        jvp, vjp = (r["jvp"], r["vjp"]) if r["differentiable"] else ("zero", "zero")
+        lines.append(f"| {r['name']} | {jvp} | {vjp} | {r['vmap']} | traced anew | {r['cpu']} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare with the page instead of writing it")
+    check = parser.parse_args().check
+    text = page()
+    if not check:
+        PAGE.write_text(text)
+        print(f"wrote {PAGE.name}")
+    elif PAGE.read_text() != text:
+        print("docs/coverage.md is not what python/make_coverage.py writes; run it", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
