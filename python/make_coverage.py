@@ -23,9 +23,11 @@ checked under each transformation and their compositions.
 | expand | from the simpler operations that the primitive is made of |
 | loop | the examples one after the other |
 | zero | not differentiable (integers, booleans, indices, comparisons): tangents are zeros, of the right shape |
+| kept, inlined, dropped | in exported functions: as it is; replaced by simpler operations; left out |
 | kernel, view, run | on the CPU: a kernel; another look at the same memory; steps computed in turn (control flow) |
 
-`compile(shapeless=True)` is right for every primitive: a call with other shapes is traced anew, sizes are never guessed. On
+`compile(shapeless=True)` is right for every primitive: a call with other shapes is traced anew, sizes are never guessed; what
+`export_function(shapeless=True)` does is in [functions in files](export.md). On
 float64 and linear algebra see [differences](differences.md); no operation needs another backend than the CPU.
 
 """
@@ -41,10 +43,10 @@ def page():
     for mode in ("jvp", "vjp", "vmap"):
         counts = Counter(r[mode] if r["differentiable"] or mode == "vmap" else "zero" for r in records)
         lines.append(f"- {mode}: " + ", ".join(f"{n} {word}" for word, n in counts.most_common()))
-    lines.append(f"\n{len(records)} primitives:\n\n| primitive | jvp | vjp | vmap | shapeless | CPU |\n|---|---|---|---|---|---|")
+    lines.append(f"\n{len(records)} primitives:\n\n| primitive | jvp | vjp | vmap | shapeless | file | CPU |\n|---|---|---|---|---|---|---|")
     for r in records:
         jvp, vjp = (r["jvp"], r["vjp"]) if r["differentiable"] else ("zero", "zero")
-        lines.append(f"| {r['name']} | {jvp} | {vjp} | {r['vmap']} | traced anew | {r['cpu']} |")
+        lines.append(f"| {r['name']} | {jvp} | {vjp} | {r['vmap']} | traced anew | {r['export']} | {r['cpu']} |")
     return "\n".join(lines) + "\n"
 
 

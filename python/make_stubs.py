@@ -60,6 +60,9 @@ EXCEPTIONS = {
     **dict.fromkeys([("scaled_dot_product_attention", "k"), ("gated_delta_update", "k"), ("gated_delta_update", "beta")], "ArrayLike"),
     ("scaled_dot_product_attention", "mask"): "array | str | None",
     **dict.fromkeys([("qqmm", "scales"), ("gather_qqmm", "scales")], "ArrayLike | None"),
+    ("export_function", "file_or_callback"): "str | os.PathLike[str] | Callable[[dict[str, Any]], Any]",
+    **dict.fromkeys([("exporter", "file"), ("import_function", "file")], "str | os.PathLike[str]"),
+    **dict.fromkeys([("exporter", "metadata"), ("export_function", "metadata")], "str | None"),
 }
 # The first words of a docstring's `Returns:` section, as a type.
 RESULTS = {
@@ -69,6 +72,7 @@ RESULTS = {
     **{name.lower(): name for name in ("UniqueAllResult", "UniqueCountsResult", "UniqueInverseResult", "SlogdetResult", "QRResult",
                                        "EighResult", "EigResult")},
     "str": "str", "group": "Group", "device": "Device", "stream": "Stream",
+    "functionexporter": "FunctionExporter",
 }
 # Functions of the runtime, whose docstrings need no `Returns:` section.
 RUNTIME = {
@@ -78,7 +82,7 @@ RUNTIME = {
                     "set_memory_limit set_wired_limit".split(), "int"),
     **dict.fromkeys("default_stream new_stream new_thread_local_stream new_thread_unsafe_stream".split(), "Stream"),
     "default_device": "Device", "is_available": "bool", "device_info": "dict[str, Any]", "broadcast_shapes": "tuple[int, ...]",
-    **dict.fromkeys("save savez savez_compressed save_safetensors save_gguf".split(), "None"),
+    **dict.fromkeys("save savez savez_compressed save_safetensors save_gguf export_function export_to_dot".split(), "None"),
     "load": "array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]",
     "get_printoptions": "PrintOptions", "stream": "StreamContext",
 }
@@ -96,7 +100,7 @@ SPECIAL = {
     "__iter__": "(self) -> Any", "__getitem__": "(self, index: Any, /) -> array",
     "__setitem__": "(self, index: Any, value: ArrayLike, /) -> None", "__contains__": "(self, value: Any, /) -> bool",
     "__repr__": "(self) -> str", "__enter__": "(self) -> Any", "__exit__": "(self, *exc: Any) -> None",
-    "__next__": "(self) -> array",
+    "__next__": "(self) -> array", "__call__": "(self, *args: Any, **kwargs: Any) -> Any",
 }
 PROPERTIES = {
     "shape": "tuple[int, ...]", "dtype": "Dtype", "ndim": "int", "size": "int", "itemsize": "int", "nbytes": "int",

@@ -1,11 +1,15 @@
 #include "control/body.h"
 
+#include <algorithm>
+
 #include "compile/compile.h"
 #include "graph/effects.h"
 #include "graph/marker.h"
 #include "ops/cast.h"
+#include "ops/elementwise.h"
 #include "ops/movement.h"
 #include "transforms/jvp.h"
+#include "transforms/running_index.h"
 #include "transforms/vjp.h"
 #include "transforms/vmap_graph.h"
 
@@ -24,7 +28,22 @@ std::shared_ptr<const Subgraph> Body::prepared(std::span<const array> captured) 
   return fused;
 }
 
-TracedBody trace_body(const Function& f, const Types& inputs, const char* op, bool constants) {
+namespace {
+// Takes away slots (ascending) that nothing names; those after them move up.
+void drop_slots(Subgraph& g, const std::vector<int>& gone) {
+  auto close = [&](std::vector<int>& slots) {
+    for (int& s : slots) s -= static_cast<int>(std::lower_bound(gone.begin(), gone.end(), s) - gone.begin());
+  };
+  for (Step& s : g.steps) {
+    close(s.in);
+    close(s.out);
+  }
+  close(g.outputs);
+  g.n_slots -= static_cast<int>(gone.size());
+}
+}  // namespace
+
+Traced trace_body(const Function& f, const Types& inputs, const char* op, bool constants) {
   LiveTrace trace;
   Arrays sources;
   const char* label = placeholder_label(op);
@@ -35,11 +54,60 @@ TracedBody trace_body(const Function& f, const Types& inputs, const char* op, bo
   if (Arrays tokens = effects.take(); !tokens.empty()) outs = depends(outs, tokens);
   Extract piece = extract(outs, sources, trace.since(), constants);
   drop_markers(piece.graph);
-  merge_common_steps(piece.graph);
-  drop_dead_steps(piece.graph);
-  auto program = std::make_shared<Subgraph>(piece.graph);
-  fuse_elementwise(*program, piece.captured);
-  return {{std::make_shared<Subgraph>(std::move(piece.graph)), std::move(program)}, std::move(piece.captured)};
+  return {std::move(piece.graph), std::move(piece.captured)};
+}
+
+Traced trace_step(const Function& f, Types inputs, const char* op, bool count) {
+  inputs.push_back({Dtype::int32, {}});
+  bool draws = false;
+  auto numbered = [&](const Arrays& in) {
+    RunningIndex number(in.back());
+    Arrays outs = f({in.begin(), in.end() - 1});
+    draws = number.used();
+    if (count) outs.push_back(add(in.back(), array(1, Dtype::int32)));
+    return outs;
+  };
+  Traced traced = trace_body(numbered, inputs, op);
+  traced.draws = draws;
+  return traced;
+}
+
+void drop_number(Traced& step, bool count) {
+  Subgraph& g = step.graph;
+  if (count) {
+    g.outputs.pop_back();
+    drop_dead_steps(g);
+  }
+  drop_slots(g, {g.n_inputs() - 1});
+  g.input_types.pop_back();
+}
+
+Body Traced::body() {
+  merge_common_steps(graph);
+  drop_dead_steps(graph);
+  std::vector<bool> read(static_cast<size_t>(graph.n_slots));
+  for (const Step& s : graph.steps) {
+    for (int i : s.in) read[static_cast<size_t>(i)] = true;
+  }
+  for (int o : graph.outputs) read[static_cast<size_t>(o)] = true;
+  std::vector<int> unread;
+  Types types;
+  Arrays arrays;
+  for (size_t k = 0; k < captured.size(); ++k) {
+    int slot = graph.n_inputs() + static_cast<int>(k);
+    if (read[static_cast<size_t>(slot)]) {
+      types.push_back(graph.captured_types[k]);
+      arrays.push_back(captured[k]);
+    } else {
+      unread.push_back(slot);
+    }
+  }
+  drop_slots(graph, unread);
+  graph.captured_types = std::move(types);
+  captured = std::move(arrays);
+  auto plain = std::make_shared<Subgraph>(graph), program = std::make_shared<Subgraph>(graph);
+  fuse_elementwise(*program, captured);
+  return {std::move(plain), std::move(program)};
 }
 
 Arrays without_history(std::span<const array> arrays) {
@@ -55,6 +123,33 @@ Storage row_of(const Storage& stacked, const Shape& shape, int64_t i) {
   Storage row{stacked.buffer, stacked.offset + i * stacked.strides[0], Strides(stacked.strides.begin() + 1, stacked.strides.end()), true};
   row.row_contiguous = stacked.row_contiguous || is_row_contiguous(without_axis(shape, 0), row.strides);
   return row;
+}
+
+std::vector<bool> reached(const Body& body, const std::vector<bool>& from, bool by_tangents) {
+  const Subgraph& g = *body.graph;
+  std::vector<bool> hit(from);
+  hit.resize(static_cast<size_t>(g.n_slots));
+  for (const Step& s : g.steps) {
+    bool any = false;
+    for (size_t i = 0; i < s.in.size(); ++i) {
+      any |= hit[static_cast<size_t>(s.in[i])] && (!by_tangents || s.primitive->differentiable_in(static_cast<int>(i)));
+    }
+    for (size_t k = 0; k < s.out.size(); ++k) hit[static_cast<size_t>(s.out[k])] = any && (!by_tangents || is_inexact(s.types[k].dtype));
+  }
+  std::vector<bool> outs;
+  for (int o : g.outputs) outs.push_back(hit[static_cast<size_t>(o)]);
+  return outs;
+}
+
+std::vector<bool> reached_in_loop(const Body& body, std::vector<bool>& from, size_t n_carry, bool by_tangents) {
+  while (true) {
+    std::vector<bool> outs = reached(body, from, by_tangents);
+    bool changed = false;
+    for (size_t k = 0; k < n_carry; ++k) {
+      if (outs[k] && !from[k]) from[k] = changed = true;
+    }
+    if (!changed) return outs;
+  }
 }
 
 Moved push_body(const Body& body, const Arrays& all, const Arrays& tangents) {

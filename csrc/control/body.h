@@ -25,21 +25,36 @@ struct Body {
   std::shared_ptr<const Subgraph> prepared(std::span<const array> captured) const;
 };
 
-/// A body and what it captured.
-struct TracedBody {
-  Body body;
+/// A traced function and what it captured.
+struct Traced {
+  Subgraph graph;
   Arrays captured;
+  bool draws = false;  ///< Whether there are random draws without a key.
+  /// Ready for a loop: simplified, without captured arrays that nothing reads.
+  Body body();
 };
 
 /// Traces `f` for inputs of these types. `op` is what errors call the place. What `f` computes from captured arrays alone
 /// is done once, before the loop; with `constants` it is part of the body, for a branch that may not run.
-TracedBody trace_body(const Function& f, const Types& inputs, const char* op, bool constants = false);
+Traced trace_body(const Function& f, const Types& inputs, const char* op, bool constants = false);
+
+/// The same for a loop's step, with its number as a further input, which only random draws get to see. With `count`
+/// the next number is a further output.
+Traced trace_step(const Function& f, Types inputs, const char* op, bool count = false);
+/// Takes the number away again, if nothing was drawn.
+void drop_number(Traced& step, bool count = false);
 
 /// The arrays' values as leaves without a history, so that nothing of a loop's run is retained.
 Arrays without_history(std::span<const array> arrays);
 
 /// Where row i along axis 0 is.
 Storage row_of(const Storage& stacked, const Shape& shape, int64_t i);
+
+/// Which outputs may depend on the inputs `from` (followed by captured arrays). `by_tangents`: through derivatives.
+/// A look at the graph instead of a transformation, which in a nest of loops would double the work at every level.
+std::vector<bool> reached(const Body& body, const std::vector<bool>& from, bool by_tangents);
+/// The same after any number of steps: the first outputs feed the first inputs, and `from` grows with them.
+std::vector<bool> reached_in_loop(const Body& body, std::vector<bool>& from, size_t n_carry, bool by_tangents);
 
 /// Tangents of a body's outputs (undefined: zero) where inputs have one, and its outputs.
 struct Moved {

@@ -44,16 +44,20 @@ void check_carry(const Arrays& init, const Types& outs) {
 }
 
 // All outputs, histories too.
-Arrays scan_all(const ScanFunction& f, const Arrays& init, const Arrays& xs, int64_t length, bool reverse) {
+Arrays scan_all(const ScanFunction& f, const Arrays& init, Arrays xs, int64_t length, bool reverse) {
   Types types;
   for (const array& c : init) types.push_back(c.type());
   for (const array& x : xs) types.push_back({x.dtype(), without_axis(x.shape(), 0)});
-  TracedBody traced = trace_body(f, types, "scan");
-  check_carry(init, traced.body.output_types());
+  Traced step = trace_step(f, types, "scan");
+  check_carry(init, step.graph.output_types());
+  if (step.draws) {
+    xs.push_back(arange(length, Dtype::int32));
+  } else {
+    drop_number(step);
+  }
+  ScanLoopParams params{step.body(), static_cast<int>(init.size()), static_cast<int>(xs.size()), length, reverse};
   SmallVector<array, 3> inputs(init.begin(), init.end());
-  for (const array& x : xs) inputs.push_back(x);
-  for (const array& c : traced.captured) inputs.push_back(c);
-  ScanLoopParams params{std::move(traced.body), static_cast<int>(init.size()), static_cast<int>(xs.size()), length, reverse};
+  for (const Arrays* more : {&xs, &step.captured}) inputs.insert(inputs.end(), more->begin(), more->end());
   Types outs = types_of(params);
   return make_nodes(scan_p, std::move(params), std::move(inputs), outs);
 }
@@ -101,35 +105,13 @@ void append_chosen(Arrays& to, const Arrays& arrays, const std::vector<bool>& ch
 
 Arrays part(std::span<const array> arrays, size_t begin, size_t end) { return {arrays.begin() + static_cast<ptrdiff_t>(begin), arrays.begin() + static_cast<ptrdiff_t>(end)}; }
 
-// One placeholder for each input of a body.
-Arrays stand_ins(const Parts& at, std::span<const array> inputs) {
-  Arrays all;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    bool is_x = i >= at.n_carry && i < at.n_in;
-    all.push_back(i >= at.n_in ? inputs[i] : array::placeholder({inputs[i].dtype(), is_x ? without_axis(inputs[i].shape(), 0) : inputs[i].shape()}, "scan"));
-  }
-  return all;
-}
-
 // The carry's tangents feed back into themselves: which are not zero is found by following them around.
 Outs push_scan(const ScanLoopParams& p, const Call& c, const Arrays& tangents) {
   Parts at(p);
   Arrays inputs(c.inputs().begin(), c.inputs().end());
   std::vector<bool> moves;
   for (const array& t : tangents) moves.push_back(t.defined());
-  std::vector<bool> y_moves(at.n_y);
-  for (bool changed = true; changed;) {
-    changed = false;
-    Arrays all = stand_ins(at, inputs), ts(inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (moves[i]) ts[i] = i >= at.n_in ? tangents[i] : array::placeholder(all[i].type(), "scan");
-    }
-    Arrays moved = push_body(p.body, all, ts).tangents;
-    for (size_t k = 0; k < moved.size(); ++k) {
-      if (k >= at.n_carry) y_moves[k - at.n_carry] = moved[k].defined();
-      else if (moved[k].defined() && !moves[k]) moves[k] = changed = true;
-    }
-  }
+  std::vector<bool> outs_move = reached_in_loop(p.body, moves, at.n_carry, true);
   // Along with the carry and the xs go their tangents.
   Arrays init = part(inputs, 0, at.n_carry), xs = part(inputs, at.n_carry, at.n_in);
   for (size_t k = 0; k < at.n_carry; ++k) {
@@ -151,7 +133,8 @@ Outs push_scan(const ScanLoopParams& p, const Call& c, const Arrays& tangents) {
       if (moves[k]) result.push_back(moved[k].defined() ? moved[k] : zeros_like(outs[k]));
     }
     for (size_t k = 0; k < at.n_y; ++k) {
-      if (y_moves[k]) result.push_back(moved[at.n_carry + k]);
+      const array& t = moved[at.n_carry + k];
+      if (outs_move[at.n_carry + k]) result.push_back(t.defined() ? t : zeros_like(outs[at.n_carry + k]));
     }
     return result;
   };
@@ -165,7 +148,7 @@ Outs push_scan(const ScanLoopParams& p, const Call& c, const Arrays& tangents) {
     ++next;
   }
   for (size_t k = 0, next = init.size(); k < at.n_y; ++k) {
-    if (y_moves[k]) result[at.n_carry + k] = found[next++];
+    if (outs_move[at.n_carry + k]) result[at.n_carry + k] = found[next++];
   }
   return result;
 }
@@ -243,21 +226,7 @@ Outs vmap_scan(const ScanLoopParams& p, const Batch& b) {
     // The steps stay in front, the batch comes second.
     if (mapped[i] && i >= at.n_carry && i < at.n_in) raw[i] = moveaxis(raw[i], 0, 1);
   }
-  std::vector<bool> out_mapped;
-  for (bool changed = true; changed;) {
-    changed = false;
-    Arrays all;
-    for (size_t i = 0; i < n_in; ++i) {
-      const Type one = b.call().in(static_cast<int>(i)).type();
-      Type t = i >= at.n_carry && i < at.n_in ? Type{one.dtype, without_axis(one.shape, 0)} : one;
-      if (mapped[i]) t.shape = with_axis(t.shape, b.size());
-      all.push_back(i >= at.n_in ? raw[i] : array::placeholder(t, "vmap"));
-    }
-    out_mapped = vmap_body(p.body, all, mapped, b.size()).mapped;
-    for (size_t k = 0; k < at.n_carry; ++k) {
-      if (out_mapped[k] && !mapped[k]) mapped[k] = changed = true;
-    }
-  }
+  std::vector<bool> out_mapped = reached_in_loop(p.body, mapped, at.n_carry, false);
   Arrays init, xs;
   for (size_t k = 0; k < at.n_carry; ++k) init.push_back(mapped[k] && !b.mapped(static_cast<int>(k)) ? with_batch(raw[k], b.size()) : raw[k]);
   for (size_t i = at.n_carry; i < at.n_in; ++i) xs.push_back(raw[i]);

@@ -54,8 +54,10 @@ Outs push_switch(const SwitchParams& p, const Call& c, const Arrays& tangents) {
   // An output moves if it moves in one of the branches.
   std::vector<bool> moves(types.size());
   for (size_t b = 0; b < p.branches.size(); ++b) {
-    Arrays moved = push_body(p.branches[b], chosen(inputs, mine[b]), chosen(tangents, mine[b])).tangents;
-    for (size_t k = 0; k < moved.size(); ++k) moves[k] = moves[k] || moved[k].defined();
+    std::vector<bool> from;
+    for (size_t i : mine[b]) from.push_back(tangents[i].defined());
+    std::vector<bool> outs = reached(p.branches[b], from, true);
+    for (size_t k = 0; k < outs.size(); ++k) moves[k] = moves[k] || outs[k];
   }
   std::vector<Function> branches;
   for (size_t b = 0; b < p.branches.size(); ++b) {
@@ -132,10 +134,10 @@ Outs vmap_switch(const SwitchParams& p, const Batch& b) {
   return result;
 }
 
-void check_types(const std::vector<TracedBody>& traced) {
-  Types first = traced[0].body.output_types();
+void check_types(const std::vector<Traced>& traced) {
+  Types first = traced[0].graph.output_types();
   for (size_t b = 1; b < traced.size(); ++b) {
-    Types types = traced[b].body.output_types();
+    Types types = traced[b].graph.output_types();
     if (types.size() != first.size()) {
       throw ValueError(cat("[switch] branch 0 gives ", first.size(), " arrays, branch ", b, " gives ", types.size(), "; need the same."));
     }
@@ -165,7 +167,7 @@ Arrays switch_case(const array& index, const std::vector<Function>& branches, co
   }
   Types types;
   for (const array& x : operands) types.push_back(x.type());
-  std::vector<TracedBody> traced;
+  std::vector<Traced> traced;
   for (const Function& f : branches) traced.push_back(trace_body(f, types, "switch", true));
   check_types(traced);
   // Clipped before the cast: a large index must not wrap around.
@@ -173,10 +175,10 @@ Arrays switch_case(const array& index, const std::vector<Function>& branches, co
   SmallVector<array, 3> inputs{at};
   for (const array& x : operands) inputs.push_back(x);
   SwitchParams params{{}, {}, static_cast<int>(operands.size())};
-  for (TracedBody& t : traced) {
+  for (Traced& t : traced) {
     for (const array& x : t.captured) inputs.push_back(x);
     params.n_captured.push_back(static_cast<int64_t>(t.captured.size()));
-    params.branches.push_back(std::move(t.body));
+    params.branches.push_back(t.body());
   }
   Types outs = params.branches[0].output_types();
   return make_nodes(switch_p, std::move(params), std::move(inputs), outs);

@@ -63,17 +63,31 @@ void check_types(const Arrays& init, const Types& conds, const Types& outs) {
 }
 
 // All outputs, histories too.
-Arrays while_all(const Function& cond, const Function& body, const Arrays& init, int64_t max_steps) {
+Arrays while_all(const Function& cond, const Function& body, Arrays init, int64_t max_steps) {
   Types types;
   for (const array& c : init) types.push_back(c.type());
-  TracedBody test = trace_body(cond, types, "while_loop"), traced = trace_body(body, types, "while_loop");
-  check_types(init, test.body.output_types(), traced.body.output_types());
+  Traced test = trace_step(cond, types, "while_loop"), step = trace_step(body, types, "while_loop", true);
+  Types steps = step.graph.output_types();
+  steps.pop_back();
+  check_types(init, test.graph.output_types(), steps);
+  bool numbered = test.draws || step.draws;
+  if (numbered) {
+    init.push_back(array(0, Dtype::int32));
+  } else {
+    drop_number(test);
+    drop_number(step, true);
+  }
+  WhileParams params{test.body(), step.body(), static_cast<int>(init.size()), static_cast<int>(test.captured.size()), max_steps};
   SmallVector<array, 3> inputs(init.begin(), init.end());
-  for (const array& c : test.captured) inputs.push_back(c);
-  for (const array& c : traced.captured) inputs.push_back(c);
-  WhileParams params{std::move(test.body), std::move(traced.body), static_cast<int>(init.size()), static_cast<int>(test.captured.size()), max_steps};
+  for (const Arrays* more : {&test.captured, &step.captured}) inputs.insert(inputs.end(), more->begin(), more->end());
   Types outs = types_of(params);
-  return make_nodes(while_p, std::move(params), std::move(inputs), outs);
+  Arrays found = make_nodes(while_p, std::move(params), std::move(inputs), outs);
+  if (numbered) {
+    // The number and its history are nobody's business.
+    if (max_steps >= 0) found.pop_back();
+    found.erase(found.begin() + static_cast<ptrdiff_t>(init.size()) - 1);
+  }
+  return found;
 }
 
 Outs run_while(const WhileParams& p, const Call& c, const std::vector<bool>& wanted) {
@@ -126,16 +140,11 @@ Outs push_while(const WhileParams& p, const Call& c, const Arrays& tangents) {
     ts.insert(ts.end(), tangents.begin() + static_cast<ptrdiff_t>(at.cond_end), tangents.end());
     return ts;
   };
-  for (bool changed = true; changed;) {
-    changed = false;
-    Arrays carry;
-    for (size_t k = 0; k < at.n_carry; ++k) carry.push_back(array::placeholder(inputs[k].type(), "while_loop"));
-    Arrays ts = body_tangents([&](size_t k) { return array::placeholder(inputs[k].type(), "while_loop"); });
-    Arrays moved = push_body(p.body, at.for_body(carry, inputs), ts).tangents;
-    for (size_t k = 0; k < at.n_carry; ++k) {
-      if (moved[k].defined() && !moves[k]) moves[k] = changed = true;
-    }
-  }
+  // The carry's tangents, then those of what the body captured.
+  std::vector<bool> moving(moves);
+  for (size_t i = at.cond_end; i < tangents.size(); ++i) moving.push_back(tangents[i].defined());
+  reached_in_loop(p.body, moving, at.n_carry, true);
+  std::copy(moving.begin(), moving.begin() + static_cast<ptrdiff_t>(at.n_carry), moves.begin());
   Arrays init(inputs.begin(), inputs.begin() + static_cast<ptrdiff_t>(at.n_carry));
   std::vector<size_t> place(at.n_carry);
   for (size_t k = 0; k < at.n_carry; ++k) {
@@ -234,21 +243,11 @@ Outs vmap_while(const WhileParams& p, const Batch& b) {
   };
   auto cond_of = [&](const Arrays& carry) { return vmap_body(p.cond, at.for_cond(carry, raw), flags(at.n_carry, at.cond_end), b.size()); };
   auto body_of = [&](const Arrays& carry) { return vmap_body(p.body, at.for_body(carry, raw), flags(at.cond_end, raw.size()), b.size()); };
-  bool each_stops = false;
-  for (bool changed = true; changed;) {
-    changed = false;
-    Arrays carry;
-    for (size_t k = 0; k < at.n_carry; ++k) {
-      Type t = b.call().in(static_cast<int>(k)).type();
-      if (mapped[k]) t.shape = with_axis(t.shape, b.size());
-      carry.push_back(array::placeholder(t, "vmap"));
-    }
-    each_stops = cond_of(carry).mapped[0];
-    Batched found = body_of(carry);
-    for (size_t k = 0; k < at.n_carry; ++k) {
-      if (!mapped[k] && (each_stops || found.mapped[k])) mapped[k] = changed = true;
-    }
-  }
+  std::vector<bool> reach = flags(at.cond_end, raw.size());
+  reached_in_loop(p.body, reach, at.n_carry, false);
+  std::copy(reach.begin(), reach.begin() + static_cast<ptrdiff_t>(at.n_carry), mapped.begin());
+  bool each_stops = reached(p.cond, flags(at.n_carry, at.cond_end), false)[0];
+  if (each_stops) std::fill(mapped.begin(), mapped.begin() + static_cast<ptrdiff_t>(at.n_carry), true);
   Arrays init;
   for (size_t k = 0; k < at.n_carry; ++k) init.push_back(mapped[k] && !b.mapped(static_cast<int>(k)) ? with_batch(raw[k], b.size()) : raw[k]);
   if (each_stops) init.push_back(zeros({b.size()}, Dtype::int32));  // how many steps each example took

@@ -12,8 +12,11 @@ namespace mx::exporting {
 
 namespace {
 
+// Captured arrays follow the inputs.
 void takes(const Subgraph& g, const Types& types) {
-  require(g.captured_types.empty() && g.input_types == types, "a graph for inputs of other types");
+  Types all(g.input_types);
+  all.insert(all.end(), g.captured_types.begin(), g.captured_types.end());
+  require(all == types, "a graph for inputs of other types");
 }
 
 void append(Types& types, const Call& c, int from, int to) {

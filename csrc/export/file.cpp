@@ -45,7 +45,7 @@ Field sizes_field(const std::optional<Sizes>& s) {
     for (int symbol : input) axes.items.back().items.push_back(integer_field(symbol));
   }
   for (const Sizes::Hole& h : s->holes) holes.items.push_back(list_field({integer_field(h.step), integer_field(h.number), to_field(h.value)}));
-  for (const Sizes::Constant& c : s->constants) constants.items.push_back(list_field({integer_field(c.captured), to_field(c.value)}));
+  for (const Sizes::Constant& c : s->constants) constants.items.push_back(list_field({integer_field(c.captured), integer_field(c.element), to_field(c.value)}));
   return list_field({std::move(symbols), std::move(axes), std::move(holes), std::move(constants)});
 }
 
@@ -69,10 +69,16 @@ std::optional<Sizes> sizes_of(const Field& f, const FunctionTrace& t) {
   for (const Type& type : g.input_types) shapes.push_back(type.shape);
   for (const Type& type : g.captured_types) shapes.push_back(type.shape);
   for (const Field& c : items_of(items[3])) {
-    s.constants.push_back({index_of(items_of(c, 2)[0], static_cast<int64_t>(t.captured.size())), scaled_of(c.items[1])});
-    const array& a = t.captured[static_cast<size_t>(s.constants.back().captured)];
-    if (a.size() != 1 || is_complex(a.dtype())) corrupt("a constant that cannot follow the sizes");
-    check(s.constants.back().value.x, shapes);
+    const std::vector<Field>& parts = items_of(c, 3);
+    int captured = index_of(parts[0], static_cast<int64_t>(t.captured.size()));
+    const array& a = t.captured[static_cast<size_t>(captured)];
+    if (a.size() > kSmallConstant || is_complex(a.dtype())) corrupt("a constant that cannot follow the sizes");
+    Sizes::Constant constant{captured, index_of(parts[1], a.size()), scaled_of(parts[2])};
+    if (!s.constants.empty() && std::pair(captured, constant.element) <= std::pair(s.constants.back().captured, s.constants.back().element)) {
+      corrupt("rules out of order");
+    }
+    check(constant.value.x, shapes);
+    s.constants.push_back(std::move(constant));
   }
   for (const Field& h : items_of(items[2])) {
     const std::vector<Field>& parts = items_of(h, 3);

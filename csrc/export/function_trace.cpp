@@ -1,10 +1,11 @@
 #include "export/function_trace.h"
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "export/steps.h"
 #include "ops/cast.h"
-#include "ops/movement.h"
 #include "ops/movement_params.h"
 #include "runtime/eval.h"
 
@@ -63,10 +64,41 @@ bool FunctionTrace::takes(const Types& inputs, std::string* why) const {
   return true;
 }
 
-array scalar_like(double value, const Type& type) {
-  if (is_integer(type.dtype) && !(std::abs(value) < 0x1p62)) throw ValueError("[import_function] the sizes of the inputs give a constant out of range.");
-  array scalar = is_integer(type.dtype) ? array(static_cast<int64_t>(value), type.dtype) : array(value, type.dtype);
-  return reshape(scalar, type.shape).eval();
+uint64_t element_bits(double x, Dtype t) {
+  uint64_t bits = 0;
+  dispatch(t, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T value{};
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      // The largest of 64 bits is rounded up to what does not fit.
+      if (!(x >= static_cast<double>(std::numeric_limits<T>::min()) && x <= static_cast<double>(std::numeric_limits<T>::max())) || std::abs(x) > 0x1p62) {
+        throw ValueError("[import_function] the sizes of the inputs give a constant out of range.");
+      }
+      value = static_cast<T>(x);
+    } else if constexpr (std::is_same_v<T, bool>) {
+      value = x != 0;
+    } else {
+      value = T(static_cast<float>(x));
+      if constexpr (std::is_same_v<T, double>) value = x;
+    }
+    std::memcpy(&bits, &value, sizeof value);
+  });
+  return bits;
+}
+
+Arrays constants_at(const Sizes& sizes, const Arrays& captured, const std::vector<Shape>& slots) {
+  Arrays out(captured);
+  for (size_t k = 0; k < sizes.constants.size();) {
+    size_t i = static_cast<size_t>(sizes.constants[k].captured);
+    array plain = contiguous(captured[i]).eval();
+    array fresh = array::copy_of(plain.bytes(), plain.dtype(), plain.shape());
+    for (; k < sizes.constants.size() && sizes.constants[k].captured == static_cast<int>(i); ++k) {
+      uint64_t bits = element_bits(evaluate(sizes.constants[k].value, slots), plain.dtype());
+      std::memcpy(fresh.bytes() + static_cast<size_t>(sizes.constants[k].element) * plain.itemsize(), &bits, plain.itemsize());
+    }
+    out[i] = std::move(fresh);
+  }
+  return out;
 }
 
 Concrete at(const FunctionTrace& t, const Types& inputs) {
@@ -81,10 +113,7 @@ Concrete at(const FunctionTrace& t, const Types& inputs) {
   };
   for (const Type& type : inputs) add(type);
   for (const Type& type : g.captured_types) add(type);
-  for (const Sizes::Constant& k : t.sizes->constants) {
-    size_t i = static_cast<size_t>(k.captured);
-    c.captured[i] = scalar_like(evaluate(k.value, shapes), g.captured_types[i]);
-  }
+  c.captured = constants_at(*t.sizes, t.captured, shapes);
   auto hole = t.sizes->holes.begin(), last = t.sizes->holes.end();
   for (size_t k = 0; k < g.steps.size(); ++k) {
     Step& s = g.steps[k];

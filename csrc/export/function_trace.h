@@ -22,15 +22,15 @@ struct Sizes {
     int step = 0, number = 0;
     Scaled value;  ///< For an integer only `value.x` counts.
   };
-  /// A constant of size 1.
+  /// An element of a small constant, counted in row order.
   struct Constant {
-    int captured = 0;
+    int captured = 0, element = 0;
     Scaled value;
   };
   std::vector<Symbol> symbols;
   std::vector<std::vector<int>> axes;  ///< For each axis of each input its symbol, or -1: the size of the example.
   std::vector<Hole> holes;             ///< By step.
-  std::vector<Constant> constants;
+  std::vector<Constant> constants;     ///< By constant and element.
 };
 
 struct FunctionTrace {
@@ -60,7 +60,11 @@ void visit_numbers(Field& field, F&& f) {
   for (Field& item : field.items) visit_numbers(item, f);
 }
 
-/// A scalar of this type and shape (size 1).
-array scalar_like(double value, const Type& type);
+/// Constants of more elements do not follow sizes.
+constexpr int64_t kSmallConstant = 64;
+/// `x` as an element of this dtype (the first bytes). Throws ValueError if it is not within the dtype's range.
+uint64_t element_bits(double x, Dtype t);
+/// The constants with their elements put in, given the shapes of the slots before the first step.
+Arrays constants_at(const Sizes& sizes, const Arrays& captured, const std::vector<Shape>& slots);
 
 }  // namespace mx::exporting

@@ -1,230 +1,22 @@
-// shapeless.cpp — learning how a function's graph follows the sizes of its inputs. Which axes may change, and which
-// only together, is in Axes; the rules for numbers in Rules; where they hold is tested by Ranges. Start at
-// trace_shapeless().
+// shapeless.cpp — learning how a function's graph follows the sizes of its inputs. Which axes may change, and which only
+// together, is found in axes.cpp; the rule for one number in fit.cpp. Start at trace_shapeless().
 
 #include "export/shapeless.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <random>
 
+#include "export/axes.h"
 #include "export/fit.h"
 #include "export/sample.h"
+#include "ops/cast.h"
+#include "runtime/eval.h"
 
 namespace mx::exporting {
 
 namespace {
-
-[[noreturn]] void refuse(const std::string& why) {
-  throw ValueError(cat("[export_function] the function cannot be exported with shapeless=True: ", why,
-                       ". Export it for several shapes with exporter instead."));
-}
-
-struct Axis {
-  size_t input, axis;
-  int64_t size;      ///< Of the example.
-  int symbol = -1;   ///< Those with the same one change together; -1: fixed.
-};
-
-// Runs the function at sizes of the symbols' choice.
-class Runner {
- public:
-  Runner(const Function& f, Types inputs) : f_(f), inputs_(std::move(inputs)) {
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      for (size_t k = 0; k < inputs_[i].shape.size(); ++k) axes.push_back({i, k, inputs_[i].shape[k]});
-    }
-  }
-
-  /// The function with some axes changed; nullopt if it threw. Then, or else, `progress` says how far it came.
-  std::optional<Sample> change(const std::vector<size_t>& which, int64_t size, uint64_t* progress = nullptr) const {
-    Types types(inputs_);
-    for (size_t a : which) types[axes[a].input].shape[axes[a].axis] = size;
-    return run(types, {}, progress);
-  }
-  /// With a size for each symbol.
-  std::optional<Sample> run(const std::vector<int64_t>& sizes) const {
-    Types types(inputs_);
-    for (const Axis& a : axes) {
-      if (a.symbol >= 0) types[a.input].shape[a.axis] = sizes[static_cast<size_t>(a.symbol)];
-    }
-    return run(types, sizes, nullptr);
-  }
-  Sample example() const { return Sample(trace(f_, inputs_), {}); }
-
-  std::vector<Axis> axes;
-
- private:
-  std::optional<Sample> run(const Types& types, std::vector<int64_t> sizes, uint64_t* progress) const {
-    try {
-      return Sample(trace(f_, types, progress), std::move(sizes));
-    } catch (const std::exception&) {
-      // Sizes that the function does not take; pybind11's errors are exceptions, too.
-      return std::nullopt;
-    }
-  }
-  const Function& f_;
-  Types inputs_;
-};
-
-std::string name_of(const Axis& a) { return cat("axis ", a.axis, " of input ", a.input); }
-
-// Sizes that an axis is tried at, apart from that of the example.
-std::vector<int64_t> other_sizes(int64_t size) {
-  std::vector<int64_t> out;
-  for (int64_t n : {size + 1, size + 2, 2 * size, 3 * size, 2 * size + 1, 4 * size}) {
-    if (n >= 2 && n != size && std::find(out.begin(), out.end(), n) == out.end()) out.push_back(n);
-  }
-  return out;
-}
-
-// ---- which axes may change
-
-class Grouping {
- public:
-  explicit Grouping(Runner& r) : r_(r), example_(r.example()) {}
-
-  /// Gives every axis its symbol; returns their number.
-  int run() {
-    std::vector<size_t> bound;
-    for (size_t a = 0; a < r_.axes.size(); ++a) {
-      switch (try_together({a})) {
-        case works: r_.axes[a].symbol = n_symbols_++; break;
-        case fails: bound.push_back(a); break;
-        case differs: break;
-      }
-    }
-    for (size_t a : bound) {
-      if (r_.axes[a].symbol >= 0) continue;
-      std::vector<size_t> others;
-      for (size_t b : bound) {
-        if (b != a && r_.axes[b].symbol < 0 && r_.axes[b].size == r_.axes[a].size) others.push_back(b);
-      }
-      if (others.empty()) continue;
-      std::vector<size_t> group = together(a, others);
-      if (group.empty()) continue;
-      for (size_t b : group) r_.axes[b].symbol = n_symbols_;
-      ++n_symbols_;
-    }
-    return n_symbols_;
-  }
-
- private:
-  enum Outcome { works, fails, differs };
-
-  // Whether axes of one size may change together. What works has the example's structure, or (from size 0 or 1, where
-  // broadcasts are made otherwise) one structure of its own.
-  Outcome try_together(const std::vector<size_t>& which) {
-    int64_t size = r_.axes[which[0]].size;
-    std::optional<Sample> first;
-    for (int64_t n : other_sizes(size)) {
-      std::optional<Sample> s = r_.change(which, n);
-      if (!s) continue;
-      std::optional<std::string> d = difference(example_, *s);
-      if (!d) return works;
-      if (size > 1) refuse(cat(*d, " depends on the size of ", name_of(r_.axes[which[0]])));
-      if (!first) {
-        first = std::move(s);
-      } else {
-        return difference(*first, *s) ? differs : works;
-      }
-    }
-    return first ? differs : fails;
-  }
-
-  // The axes that have to change with `a`: added one by one, always the one with which the function comes furthest.
-  std::vector<size_t> together(size_t a, const std::vector<size_t>& others) {
-    for (int64_t size : {r_.axes[a].size + 1, 2 * r_.axes[a].size, 3 * r_.axes[a].size}) {
-      if (size < 2) continue;
-      std::vector<size_t> group{a}, left(others);
-      uint64_t progress = 0;
-      r_.change(group, size, &progress);
-      while (!left.empty()) {
-        uint64_t best = progress;
-        size_t found = left.size();
-        bool done = false;
-        for (size_t i = 0; i < left.size() && !done; ++i) {
-          std::vector<size_t> trial(group);
-          trial.push_back(left[i]);
-          uint64_t p = 0;
-          done = r_.change(trial, size, &p).has_value();
-          if (done || p > best) best = p, found = i;
-        }
-        if (found == left.size()) break;
-        group.push_back(left[found]);
-        left.erase(left.begin() + static_cast<std::ptrdiff_t>(found));
-        progress = best;
-        if (done) return try_together(group) == works ? group : std::vector<size_t>();
-      }
-      // All at once, then as few of them as will do.
-      group = others;
-      group.push_back(a);
-      if (!r_.change(group, size)) continue;
-      for (size_t i = 0; i < group.size();) {
-        std::vector<size_t> fewer(group);
-        fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-        if (group[i] != a && r_.change(fewer, size)) {
-          group = std::move(fewer);
-        } else {
-          ++i;
-        }
-      }
-      return try_together(group) == works ? group : std::vector<size_t>();
-    }
-    return {};
-  }
-
-  Runner& r_;
-  Sample example_;
-  int n_symbols_ = 0;
-};
-
-// ---- which may change at once
-
-// Drops the symbols that `keep` refuses and numbers the others anew; returns their number.
-template <class F>
-int keep_symbols(Runner& r, int n, F&& keep) {
-  std::vector<int> now(static_cast<size_t>(n), -1);
-  int next = 0;
-  for (int s = 0; s < n; ++s) {
-    if (keep(s)) now[static_cast<size_t>(s)] = next++;
-  }
-  for (Axis& a : r.axes) {
-    if (a.symbol >= 0) a.symbol = now[static_cast<size_t>(a.symbol)];
-  }
-  return next;
-}
-
-// Of each symbol the size in the example.
-std::vector<int64_t> example_sizes(const Runner& r, int n) {
-  std::vector<int64_t> sizes(static_cast<size_t>(n));
-  for (const Axis& a : r.axes) {
-    if (a.symbol >= 0) sizes[static_cast<size_t>(a.symbol)] = a.size;
-  }
-  return sizes;
-}
-
-// The sizes of the first trace: those of the example, except that 0 and 1 are avoided, since there broadcasts are made
-// otherwise. Of axes of size 1 that would be broadcast against each other only the first may change.
-std::vector<int64_t> start_sizes(Runner& r, int& n) {
-  std::vector<int64_t> sizes = example_sizes(r, n), chosen;
-  int64_t next = 2;
-  n = keep_symbols(r, n, [&](int s) {
-    int64_t& size = sizes[static_cast<size_t>(s)];
-    if (size > 1) {
-      chosen.push_back(size);
-      return true;
-    }
-    int64_t before = size;
-    while (std::find(sizes.begin(), sizes.end(), next) != sizes.end()) ++next;
-    size = next;
-    if (!r.run(sizes)) {
-      size = before;
-      return false;
-    }
-    chosen.push_back(size);
-    return true;
-  });
-  return chosen;
-}
 
 // ---- rules for numbers
 
@@ -233,7 +25,7 @@ struct UnlikeExample {};
 
 class Learner {
  public:
-  Learner(const Runner& r, const std::vector<int64_t>& start)
+  Learner(const Probe& r, const std::vector<int64_t>& start)
       : r_(r), n_symbols_(start.size()), example_(example_sizes(r, static_cast<int>(start.size()))), base_(r.run(start)) {
     for (size_t s = 0; s < n_symbols_; ++s) {
       auto axis = std::find_if(r.axes.begin(), r.axes.end(), [&](const Axis& a) { return a.symbol == static_cast<int>(s); });
@@ -256,20 +48,44 @@ class Learner {
     t.sizes->axes.resize(static_cast<size_t>(t.graph.n_inputs()));
     t.sizes->symbols.resize(n_symbols_);
     fit(t);
-    verify(t);
+    confirm(t);
+    find_range(t);
     return t;
   }
 
  private:
   int64_t random(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_); }
 
-  // Different sizes for different symbols: half of the time multiples of the example's.
-  std::vector<int64_t> draw(bool multiples, int64_t most) {
+  // Programs divide sizes, round them, and look at what is left: so sizes of all kinds.
+  enum Manner { any, multiples, coprime, powers, beside_powers };
+
+  int64_t draw(Manner manner, int64_t e, int64_t most) {
+    switch (manner) {
+      case multiples: return e * random(e > 1 ? 1 : 2, std::max<int64_t>(most / e, 4));
+      case coprime:
+        for (int attempt = 0; attempt < 50; ++attempt) {
+          int64_t n = random(std::max<int64_t>(e, 7), e + most + 7);
+          if (n % 2 && n % 3 && n % 5 && n % 7) return n;
+        }
+        return 2 * e + 1;
+      case powers:
+      case beside_powers: {
+        int64_t n = 2;
+        while (n < e + 1) n *= 2;
+        n <<= random(0, 4);
+        return manner == powers ? n : n + (random(0, 1) ? 1 : -1);
+      }
+      default: return random(std::max<int64_t>(e, 2), e + most);
+    }
+  }
+
+  // Different sizes for different symbols.
+  std::vector<int64_t> draw(Manner manner, int64_t most) {
     std::vector<int64_t> sizes;
     for (size_t s = 0; s < n_symbols_; ++s) {
-      int64_t e = std::max<int64_t>(base_->sizes[s], 1), n = 0;
+      int64_t n = 0;
       for (int attempt = 0; attempt < 20; ++attempt) {
-        n = multiples && e > 1 ? e * random(1, std::max<int64_t>(most / e, 4)) : random(std::max<int64_t>(e, 2), e + most);
+        n = draw(manner, std::max<int64_t>(base_->sizes[s], 1), most);
         if (std::find(sizes.begin(), sizes.end(), n) == sizes.end()) break;
       }
       sizes.push_back(n);
@@ -298,8 +114,9 @@ class Learner {
         if (found == 2) break;
       }
     }
-    size_t want = samples_.size() + 10 + n_symbols_;
-    for (int attempt = 0; attempt < 60 && samples_.size() < want; ++attempt) add(draw(attempt % 2 == 0, attempt < 30 ? 40 : 12));
+    size_t want = samples_.size() + 12 + n_symbols_;
+    constexpr Manner manners[] = {any, multiples, coprime};
+    for (int attempt = 0; attempt < 60 && samples_.size() < want; ++attempt) add(draw(manners[attempt % 3], attempt < 30 ? 40 : 12));
     if (samples_.size() < 4) refuse("it can be traced at too few sizes to learn from");
   }
 
@@ -392,19 +209,36 @@ class Learner {
   }
 
   bool fit_constant(const Fitter& f, FunctionTrace& t, size_t i) {
-    const array& first = base_->captured[i];
+    Type type = base_->captured[i].type();
     bool varies = false;
-    for (const Sample& x : samples_) varies |= !same_value(first, x.captured[i]);
+    for (const Sample& x : samples_) varies |= !same_value(base_->captured[i], x.captured[i]);
     if (!varies) return true;
-    Type type = first.type();
-    if (is_complex(type.dtype)) return false;
-    std::vector<double> v;
-    for (const Sample& x : samples_) v.push_back(x.captured[i].item<double>());
-    auto rule = f.real(v, [&](size_t k, double x) {
-      return std::isfinite(x) && std::abs(x) < 0x1p62 && same_value(scalar_like(x, type), samples_[k].captured[i]);
-    });
-    if (rule) t.sizes->constants.push_back({static_cast<int>(i), std::move(*rule)});
-    return rule.has_value();
+    // The values as numbers, and as they are.
+    int64_t n = n_elems(type.shape);
+    std::vector<array> numbers, plain;
+    for (const Sample& x : samples_) {
+      plain.push_back(contiguous(x.captured[i]).eval());
+      numbers.push_back(contiguous(astype(plain.back(), Dtype::float64)).eval());
+    }
+    size_t size = size_of(type.dtype);
+    for (int64_t e = 0; e < n; ++e) {
+      auto bytes = [&](size_t k) { return plain[k].bytes() + static_cast<size_t>(e) * size; };
+      std::vector<double> v;
+      bool same = true;
+      for (size_t k = 0; k < samples_.size(); ++k) {
+        v.push_back(numbers[k].data<double>()[e]);
+        same &= std::memcmp(bytes(k), bytes(0), size) == 0;
+      }
+      if (same) continue;
+      auto rule = f.real(v, [&](size_t k, double x) {
+        if (!std::isfinite(x) || (is_integer(type.dtype) && std::abs(x - v[k]) > 0.5)) return false;
+        uint64_t bits = element_bits(x, type.dtype);
+        return std::memcmp(bytes(k), &bits, size) == 0;
+      });
+      if (!rule) return false;
+      t.sizes->constants.push_back({static_cast<int>(i), static_cast<int>(e), std::move(*rule)});
+    }
+    return true;
   }
 
   // ---- where the rules hold
@@ -421,15 +255,25 @@ class Learner {
     return test(t, sizes);
   }
 
-  void verify(FunctionTrace& t) {
-    // Sizes that the rules were not made from.
-    int confirmed = 0;
-    for (int attempt = 0; attempt < 40 && confirmed < 6; ++attempt) {
-      std::optional<Sample> s = r_.run(draw(attempt % 2 == 0, attempt < 20 ? 300 : 24));
+  // The rules at sizes that they were not made from. A trace that they do not give is one more to learn from, a few times.
+  void confirm(FunctionTrace& t) {
+    constexpr Manner manners[] = {any, multiples, coprime, powers, beside_powers};
+    int learnt = 0;
+    for (int attempt = 0, confirmed = 0; attempt < 120 && confirmed < 30; ++attempt) {
+      std::optional<Sample> s = r_.run(draw(manners[attempt % 5], attempt % 2 == 0 ? 300 : 20));
       if (!s) continue;
       ++confirmed;
-      if (!agrees(t, *base_, *s)) refuse(cat(difference(*base_, *s).value_or("a number in its graph"), " depends on the sizes of the inputs in another way"));
+      if (agrees(t, *base_, *s)) continue;
+      std::optional<std::string> d = difference(*base_, *s);
+      if (d || ++learnt > 5) refuse(cat(d.value_or("a number in its graph"), " depends on the sizes of the inputs in another way"));
+      samples_.push_back(std::move(*s));
+      fit(t);
+      confirmed = 0;
     }
+  }
+
+  // From which to which sizes the rules hold, as far as tested.
+  void find_range(FunctionTrace& t) {
     for (size_t s = 0; s < n_symbols_; ++s) {
       t.sizes->symbols[s] = {least(t, s), most(t, s)};
     }
@@ -496,7 +340,7 @@ class Learner {
     return INT64_MAX;
   }
 
-  const Runner& r_;
+  const Probe& r_;
   size_t n_symbols_;
   std::vector<int64_t> example_;
   std::vector<size_t> first_axis_;
@@ -508,8 +352,8 @@ class Learner {
 }  // namespace
 
 FunctionTrace trace_shapeless(const Function& f, const Types& inputs) {
-  Runner runner(f, inputs);
-  int n = Grouping(runner).run();
+  Probe runner(f, inputs);
+  int n = group_axes(runner);
   std::vector<int64_t> start = start_sizes(runner, n);
   try {
     return Learner(runner, start).run();

@@ -2,7 +2,6 @@
 
 #include <unordered_map>
 
-#include "compile/compile.h"
 #include "control/scan.h"
 #include "control/switch.h"
 #include "control/while_loop.h"
@@ -47,30 +46,31 @@ void read_graphs(Field& f, int depth) {
 
 // ---- control flow
 
-// What the scheduler runs of a body: the graph with elementwise groups fused. Files hold the graph alone.
-Body with_program(Body b) {
-  if (!b.graph) return b;
-  auto program = std::make_shared<Subgraph>(*b.graph);
-  fuse_elementwise(*program, {});
-  b.program = std::move(program);
-  return b;
+// Files write what a body captured among its inputs; the first `n` are what the loop gives.
+void split(Body& b, int n) {
+  if (!b.graph || n < 0 || n > b.graph->n_inputs()) corrupt("control flow without a body that fits");
+  auto g = std::make_shared<Subgraph>(*b.graph);
+  g->captured_types.assign(g->input_types.begin() + n, g->input_types.end());
+  g->input_types.resize(static_cast<size_t>(n));
+  b = {std::move(g), nullptr};
 }
 
-Params with_programs(const Primitive& p, Params params) {
+Params with_captured(const Primitive& p, Params params) {
   if (&p == &scan_p) {
     ScanLoopParams s = params.get<ScanLoopParams>();
-    s.body = with_program(std::move(s.body));
+    if (s.n_carry < 0 || s.n_x < 0 || s.n_carry > INT32_MAX - s.n_x) corrupt("a loop of a wrong size");
+    split(s.body, s.n_carry + s.n_x);
     return s;
   }
   if (&p == &while_p) {
     WhileParams w = params.get<WhileParams>();
-    w.cond = with_program(std::move(w.cond));
-    w.body = with_program(std::move(w.body));
+    split(w.cond, w.n_carry);
+    split(w.body, w.n_carry);
     return w;
   }
   if (&p == &switch_p) {
     SwitchParams s = params.get<SwitchParams>();
-    for (Body& b : s.branches) b = with_program(std::move(b));
+    for (Body& b : s.branches) split(b, s.n_operands);
     return s;
   }
   return params;
@@ -183,7 +183,7 @@ Params params_of(const Primitive& p, const Field& f, int depth) {
   if (&p == &custom_p) return custom_of(f, depth);
   Field read(f);
   read_graphs(read, depth);
-  return with_programs(p, p.from_field(read));
+  return with_captured(p, p.from_field(read));
 }
 
 // ---- steps

@@ -203,8 +203,12 @@ class Recorder {
     f.in = std::move(all);
   }
   static Arrays close(Body& body) {
+    size_t n = body.graph->input_types.size();
     Piece piece = closed_copy(*body.graph);
-    body = {piece.graph, nullptr};
+    auto g = std::make_shared<Subgraph>(*piece.graph);
+    g->captured_types.assign(g->input_types.begin() + static_cast<std::ptrdiff_t>(n), g->input_types.end());
+    g->input_types.resize(n);
+    body = {std::move(g), nullptr};
     return piece.extra;
   }
 

@@ -254,25 +254,43 @@ bool moves_nothing(const Primitive& p) {
 
 }  // namespace
 
-Cost cost_of(const Primitive& p, const Params& params, const Types& in, const Types& out) {
-  if (std::optional<Cost> within = cost_within(p, params)) return *within;
-  if (moves_nothing(p)) return {};
-  Cost c{flops_of(p, {params, in, out}), bytes_of(in) + bytes_of(out)};
-  // Of what is indexed only the chosen elements are read.
-  if (&p == &gather_p || &p == &gather_axis_p || &p == &dynamic_slice_p) c.bytes += bytes_of(out) - bytes_of({in[0]});
-  // a is not read.
-  if (&p == &lu_solve_p) c.bytes -= bytes_of({in[0]});
-  return c;
+std::vector<Cost> step_costs(const Subgraph& g) {
+  Types types = slot_types(g);
+  std::vector<int64_t> behind;  // bytes of memory that a slot shows
+  for (const Type& t : types) behind.push_back(bytes_of({t}));
+  std::vector<Cost> costs;
+  for (const Step& s : g.steps) {
+    const Primitive& p = *s.primitive;
+    Types in;
+    int64_t read = 0;
+    for (int i : s.in) {
+      in.push_back(types[static_cast<size_t>(i)]);
+      read += behind[static_cast<size_t>(i)];
+    }
+    auto of_first = [&] { return behind[static_cast<size_t>(s.in[0])]; };
+    if (p.view) {
+      int64_t& shown = behind[static_cast<size_t>(s.out[0])];
+      shown = std::min(shown, of_first());
+    }
+    if (std::optional<Cost> within = cost_within(p, s.params)) {
+      costs.push_back(*within);
+      continue;
+    }
+    if (moves_nothing(p)) {
+      costs.emplace_back();
+      continue;
+    }
+    // Of what is indexed only the chosen elements are read, and lu_solve does not read its matrix.
+    if (&p == &gather_p || &p == &gather_axis_p || &p == &dynamic_slice_p) read += bytes_of(s.types) - of_first();
+    if (&p == &lu_solve_p) read -= of_first();
+    costs.push_back({flops_of(p, {s.params, in, s.types}), read + bytes_of(s.types)});
+  }
+  return costs;
 }
 
 Cost cost_of(const Subgraph& g) {
-  Types types = slot_types(g);
   Cost total;
-  for (const Step& s : g.steps) {
-    Types in;
-    for (int i : s.in) in.push_back(types[static_cast<size_t>(i)]);
-    total += cost_of(*s.primitive, s.params, in, s.types);
-  }
+  for (const Cost& c : step_costs(g)) total += c;
   return total;
 }
 

@@ -151,7 +151,9 @@ ReadableProgram read(std::string name, Subgraph graph, const Arrays& captured) {
   for (int& o : graph.outputs) o = now[static_cast<size_t>(o)];
   graph.n_slots = next;
   Types types = slot_types(graph);
-  for (const Step& s : graph.steps) {
+  std::vector<Cost> costs = step_costs(graph);
+  for (size_t n = 0; n < graph.steps.size(); ++n) {
+    const Step& s = graph.steps[n];
     ProgramStep step;
     step.op = s.primitive->name;
     step.in = s.in;
@@ -161,7 +163,7 @@ ReadableProgram read(std::string name, Subgraph graph, const Arrays& captured) {
     Types in;
     for (int i : s.in) in.push_back(types[static_cast<size_t>(i)]);
     add_params(s, in, step);
-    step.cost = cost_of(*s.primitive, s.params, in, s.types);
+    step.cost = costs[n];
     p.cost += step.cost;
     p.steps.push_back(std::move(step));
   }

@@ -1,8 +1,8 @@
 // random.h — random numbers from counter-based keys (Threefry-2x32).
 //
 // A key is a uint32 array of shape (2,); the same key always gives the same numbers. A function whose `key`
-// is left undefined draws one with next_key(). Inside vmap such a draw folds in the index of the running
-// example, so that examples differ. Start at bits(): everything else is arithmetic on it.
+// is left undefined draws one with next_key(). Inside vmap and loops such a draw folds in the index of the running
+// example or step, so that they differ. Start at bits(): everything else is arithmetic on it.
 #pragma once
 
 #include <functional>
@@ -79,11 +79,11 @@ array permutation(int64_t n, const array& key = {});
 std::pair<array, array> draw(const array& state);
 /// Restarts the default key sequence.
 void seed(uint64_t seed);
-/// The next key of the current source: successive, thread-safe, folded with the enclosing vmaps' examples.
+/// The next key of the current source: successive, thread-safe, folded with the enclosing vmaps' examples and loops' steps.
 array next_key();
 /// Replaces where next_key() takes its keys (the Python layer: `mx.random.state`); empty restores the default.
 void set_key_source(std::function<array()> source);
-/// Installs how next_key() learns the indices of the running examples (the vmap transformation does).
+/// Installs how next_key() learns the indices of the running examples and steps (transforms/running_index.h does).
 void set_batch_index_source(std::function<Arrays()> source);
 
 }  // namespace mx::random

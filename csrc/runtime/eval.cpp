@@ -134,18 +134,25 @@ void run_call(CallRecord& call) {
   }
   if (done) return;
   for (uint32_t k = 0; k < call.n_out; ++k) {
-    if (!outs[k].defined()) outs[k] = call.output(k);
+    if (!outs[k].defined()) {
+      outs[k] = call.output(k);
+    } else if (!wanted[k]) {
+      // Computed before, when another output was not asked for: it stays, and is made once more for nobody.
+      outs[k] = array::wrap(nullptr, outs[k].type());
+    }
   }
   const Primitive& p = *call.primitive;
+  bool seen = false;
   if (p.view) {
     Node& node = *outs[0].node();
     const Storage& in = call.inputs[0].storage();
     if (auto view = p.view(call.params, call.inputs[0], node.shape)) {
       bool contiguous = is_row_contiguous(node.shape, view->strides);
       set_storage(node, {in.buffer, in.offset + view->offset, std::move(view->strides), contiguous});
+      seen = true;
     }
   }
-  if (!outs[0].available()) {
+  if (!seen) {
     Backend& device = backend(call.stream.device.kind);
     if (device.has_kernel(p)) {
       run_kernel(device, call, {outs.data(), outs.size()});
@@ -286,6 +293,7 @@ void rethrow_with_origin(const std::string& origin) {
 }
 
 void set_blocking_hooks(BlockingHooks hooks) { blocking = hooks; }
+const BlockingHooks& blocking_hooks() { return blocking; }
 
 void eval(std::span<const array> arrays) {
   // Only a node that depends on a marker can be available and still hold its record.

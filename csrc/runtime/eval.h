@@ -23,7 +23,9 @@ void synchronize(Stream stream);
 struct BlockingHooks {
   void* (*enter)() = nullptr;
   void (*leave)(void*) = nullptr;
+  void (*poll)() = nullptr;  ///< Called by long loops every few milliseconds; throws to end the computation.
 };
 void set_blocking_hooks(BlockingHooks hooks);
+const BlockingHooks& blocking_hooks();
 
 }  // namespace mx

@@ -18,6 +18,7 @@ struct Runner::Op {
   SmallVector<size_t, 4> ending;       ///< Slots that nothing reads afterwards.
   SmallVector<size_t, 4> candidates;   ///< Inputs whose memory the output may take over.
   SmallVector<bool, 1> wanted;         ///< Outputs that something reads.
+  SmallVector<size_t, 1> spare;        ///< For each output, which of the spare blocks fit.
   Strides seen;                        ///< Strides of the input for which the view was found.
   std::optional<View> view;
   bool looked = false;
@@ -43,13 +44,12 @@ Runner::Runner(const Subgraph& graph, size_t n_given)
   }
   for (int o : graph.outputs) last[static_cast<size_t>(o)] = graph.steps.size();
   for (size_t i = n_given; i < n_leaves_; ++i) last[i] = graph.steps.size();
-  for (const Type* t : types) {
-    values_.push_back(array::wrap(nullptr, *t));
-  }
+  // Slots of steps that were dropped have no type.
+  for (const Type* t : types) values_.push_back(t ? array::wrap(nullptr, *t) : array());
   placed_.resize(n_slots);
   for (size_t s = 0; s < graph.steps.size(); ++s) {
     const Step& step = graph.steps[s];
-    Op op{&step, {}, {}, nullptr, {}, {}, {}, {}, {}};
+    Op op{&step, {}, {}, nullptr, {}, {}, {}, {}, {}, {}};
     for (int i : step.in) op.in.push_back(values_[static_cast<size_t>(i)]);
     for (int o : step.out) {
       op.out.push_back(values_[static_cast<size_t>(o)]);
@@ -69,6 +69,13 @@ Runner::Runner(const Subgraph& graph, size_t n_given)
     }
     Backend& device = backend(step.stream.device.kind);
     if (device.has_kernel(*step.primitive)) op.device = &device;
+    for (size_t k = 0; op.device && k < op.out.size(); ++k) {
+      size_t n = op.out[k].n_bytes(), i = 0;
+      while (i < spares_.size() && spares_[i].n_bytes != n) ++i;
+      if (i == spares_.size()) spares_.push_back({n});
+      ++spares_[i].most;
+      op.spare.push_back(i);
+    }
     ops_.push_back(std::move(op));
   }
   // Given and never read.
@@ -92,7 +99,22 @@ void Runner::take_outputs(const Arrays& to) {
   }
 }
 
+// A loop can be interrupted, though it runs without the interpreter.
+void Runner::poll() {
+  if (--until_look_ > 0 || !blocking_hooks().poll) return;
+  auto now = std::chrono::steady_clock::now();
+  if (now - last_poll_ < std::chrono::milliseconds(10)) {
+    between_looks_ = std::min<int64_t>(2 * between_looks_, 1 << 12);
+  } else {
+    between_looks_ = 1;
+    last_poll_ = now;
+    blocking_hooks().poll();
+  }
+  until_look_ = between_looks_;
+}
+
 void Runner::run() {
+  poll();
   for (Op& op : ops_) {
     try {
       run(op);
@@ -149,7 +171,7 @@ void Runner::kernel(Op& op) {
         break;
       }
     }
-    if (!out.buffer) out.buffer = memory_for(op.out[k], *op.device);
+    if (!out.buffer) out.buffer = memory_for(k, op);
   }
   op.device->run({*op.step->primitive, op.step->params, op.in, {op.out.data(), op.out.size()}}, op.step->stream);
 }
@@ -175,22 +197,24 @@ void Runner::general(Op& op) {
   op.looked = false;
 }
 
-BufferRef Runner::memory_for(const array& out, Backend& device) {
-  size_t n = out.n_bytes();
-  for (BufferRef& b : free_) {
-    // Blocks are a little larger than what was asked for.
-    if (b->n_bytes < n || b->n_bytes > n + n / 4 + 64) continue;
-    BufferRef found = std::move(b);
-    b = std::move(free_.back());
-    free_.pop_back();
-    return found;
-  }
-  return device.allocator().allocate(n);
+BufferRef Runner::memory_for(size_t k, Op& op) {
+  Spare& spare = spares_[op.spare[k]];
+  if (spare.blocks.empty()) return op.device->allocator().allocate(spare.n_bytes);
+  BufferRef found = std::move(spare.blocks.back());
+  spare.blocks.pop_back();
+  return found;
 }
 
 void Runner::drop(size_t slot) {
   BufferRef& b = values_[slot].node()->storage.buffer;
-  if (b.use_count() == 1 && b->owned) free_.push_back(std::move(b));
+  if (b.use_count() == 1 && b->owned) {
+    for (Spare& s : spares_) {
+      // Blocks are a little larger than what was asked for.
+      if (b->n_bytes < s.n_bytes || b->n_bytes > s.n_bytes + s.n_bytes / 4 + 64 || s.blocks.size() == s.most) continue;
+      s.blocks.push_back(std::move(b));
+      break;
+    }
+  }
   b.reset();
 }
 

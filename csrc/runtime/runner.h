@@ -3,6 +3,8 @@
 // evaluation.
 #pragma once
 
+#include <chrono>
+
 #include "graph/subgraph.h"
 #include "runtime/backend.h"
 
@@ -34,8 +36,9 @@ class Runner {
   bool view(Op& op);
   void kernel(Op& op);
   void general(Op& op);
-  BufferRef memory_for(const array& out, Backend& device);
+  BufferRef memory_for(size_t k, Op& op);
   void drop(size_t slot);
+  void poll();
 
   const Subgraph& graph_;
   size_t n_given_, n_leaves_;
@@ -47,7 +50,17 @@ class Runner {
     int64_t offset = 0;
   };
   std::vector<Place> placed_;        ///< Of all slots; without a buffer: anywhere.
-  std::vector<BufferRef> free_;      ///< Memory of values that are gone.
+  /// Memory of values that are gone, for outputs of a size. No more than there are such outputs: blocks also come in
+  /// from elsewhere.
+  struct Spare {
+    size_t n_bytes;
+    size_t most = 0;
+    std::vector<BufferRef> blocks = {};
+  };
+  std::vector<Spare> spares_;
+  /// A look at the clock after so many runs.
+  int64_t until_look_ = 1, between_looks_ = 1;
+  std::chrono::steady_clock::time_point last_poll_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace mx

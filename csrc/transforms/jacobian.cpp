@@ -69,6 +69,18 @@ void check_inexact(const char* op, const char* what, const Arrays& xs) {
   }
 }
 
+// A call of f on marks of the primals; its trace lives as long.
+struct Traced {
+  LiveTrace trace;
+  Arrays marks, outs;
+  Traced(const char* op, const Function& f, const Arrays& primals) {
+    check_inexact(op, "primal", primals);
+    marks = mark(primals);
+    outs = f(marks);
+    check_inexact(op, "output", outs);
+  }
+};
+
 Arrays zeros_for_undefined(Arrays xs, const Arrays& like) {
   for (size_t i = 0; i < xs.size(); ++i) {
     if (!xs[i].defined()) xs[i] = zeros_like(like[i]);
@@ -79,12 +91,9 @@ Arrays zeros_for_undefined(Arrays xs, const Arrays& like) {
 }  // namespace
 
 Jacobian jacfwd(const Function& f, const Arrays& primals, std::optional<int64_t> chunk_size) {
-  check_inexact("jacfwd", "primal", primals);
-  LiveTrace trace;
-  Arrays marks = mark(primals);
-  Arrays outs = f(marks);
-  check_inexact("jacfwd", "output", outs);
-  Function pushforward = [&](const Arrays& ts) { return zeros_for_undefined(push(outs, marks, ts, trace.since()), outs); };
+  Traced call("jacfwd", f, primals);
+  Arrays& outs = call.outs;
+  Function pushforward = [&](const Arrays& ts) { return zeros_for_undefined(push(outs, call.marks, ts, call.trace.since()), outs); };
   Arrays rows = apply_to_basis(pushforward, primals, chunk_size);
   Jacobian j{std::move(outs), {}};
   for (const array& r : rows) {
@@ -102,11 +111,8 @@ Jacobian jacfwd(const Function& f, const Arrays& primals, std::optional<int64_t>
 }
 
 Jacobian jacrev(const Function& f, const Arrays& primals, std::optional<int64_t> chunk_size) {
-  check_inexact("jacrev", "primal", primals);
-  LiveTrace trace;
-  Arrays marks = mark(primals);
-  Arrays outs = f(marks);
-  check_inexact("jacrev", "output", outs);
+  Traced call("jacrev", f, primals);
+  Arrays& outs = call.outs;
   for (size_t k = 0; k < outs.size(); ++k) {
     for (size_t i = 0; i < primals.size(); ++i) {
       if (is_complex(outs[k].dtype()) == is_complex(primals[i].dtype())) continue;
@@ -114,7 +120,7 @@ Jacobian jacrev(const Function& f, const Arrays& primals, std::optional<int64_t>
                                "; need both real or both complex. Use jacfwd for complex outputs of real primals."));
     }
   }
-  Function pullback = [&](const Arrays& cts) { return zeros_for_undefined(pull(outs, cts, marks, trace.since()), primals); };
+  Function pullback = [&](const Arrays& cts) { return zeros_for_undefined(pull(outs, cts, call.marks, call.trace.since()), primals); };
   Arrays rows = apply_to_basis(pullback, outs, chunk_size);
   Jacobian j{outs, std::vector<Arrays>(outs.size())};
   for (array& r : rows) {

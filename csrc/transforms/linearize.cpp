@@ -132,41 +132,38 @@ Arrays LinearMap::operator()(const Arrays& inputs) const {
 
 namespace {
 
-// Values that were read during the trace kept their history; now that it is over, they let go of it.
-void release_history(const LinearMap& map) {
+// Calls f on marks of the primals; `record` makes the map from its outputs, the marks and the trace.
+template <class Record>
+std::pair<Arrays, LinearMap> traced(const Function& f, const Arrays& primals, Record&& record) {
+  Arrays outs;
+  LinearMap map;
+  {
+    LiveTrace trace;
+    Arrays marks = mark(primals);
+    outs = f(marks);
+    map = record(outs, marks, trace);
+  }
+  // Values that were read during the trace kept their history; now that it is over, they let go of it.
   for (const array& a : map.captured()) {
     if (a.available()) a.eval();
   }
+  return {std::move(outs), std::move(map)};
 }
 
 }  // namespace
 
 std::pair<Arrays, LinearMap> linearize(const Function& f, const Arrays& primals) {
-  Arrays outs;
-  LinearMap map;
-  {
-    LiveTrace trace;
-    Arrays marks = mark(primals);
-    outs = f(marks);
+  return traced(f, primals, [&](const Arrays& outs, const Arrays& marks, const LiveTrace& trace) {
     LinearTrace linear(types_of(primals), types_of(outs), "linearize");
-    map = linear.take(push(outs, marks, linear.inputs, trace.since()));
-  }
-  release_history(map);
-  return {std::move(outs), std::move(map)};
+    return linear.take(push(outs, marks, linear.inputs, trace.since()));
+  });
 }
 
 std::pair<Arrays, LinearMap> vjp_fn(const Function& f, const Arrays& primals) {
-  Arrays outs;
-  LinearMap map;
-  {
-    LiveTrace trace;
-    Arrays marks = mark(primals);
-    outs = f(marks);
+  return traced(f, primals, [&](const Arrays& outs, const Arrays& marks, const LiveTrace& trace) {
     LinearTrace linear(types_of(outs), types_of(primals), "vjp_fn");
-    map = linear.take(pull(outs, linear.inputs, marks, trace.since()));
-  }
-  release_history(map);
-  return {std::move(outs), std::move(map)};
+    return linear.take(pull(outs, linear.inputs, marks, trace.since()));
+  });
 }
 
 }  // namespace mx

@@ -11,25 +11,13 @@
 #include "graph/walk.h"
 #include "ops/create.h"
 #include "ops/movement.h"
-#include "ops/random.h"
 #include "transforms/rules.h"
+#include "transforms/running_index.h"
 #include "transforms/vmap_graph.h"
 
 namespace mx {
 
 namespace {
-
-// The index of the running example in each vmap that encloses this thread's work, outermost first.
-thread_local Arrays running_indices;
-
-// Makes the example's index known to random draws while the function is traced.
-class RunningIndex {
- public:
-  explicit RunningIndex(const array& index) { running_indices.push_back(index); }
-  ~RunningIndex() { running_indices.pop_back(); }
-  RunningIndex(const RunningIndex&) = delete;
-  RunningIndex& operator=(const RunningIndex&) = delete;
-};
 
 int64_t batch_size(const Arrays& inputs, const BatchAxes& in_axes, const VmapOptions& options, std::vector<int>& axes) {
   int64_t size = -1;
@@ -132,7 +120,6 @@ Arrays vmap(const Function& f, const Arrays& inputs, const BatchAxes& in_axes, c
   if (in_axes.size() != inputs.size()) {
     throw TransformError(cat("[vmap] ", inputs.size(), " inputs but ", in_axes.size(), " in_axes; need one per input."));
   }
-  [[maybe_unused]] static const bool told = (random::set_batch_index_source([] { return running_indices; }), true);
   std::vector<int> axes;
   int64_t size = batch_size(inputs, in_axes, options, axes);
   LiveTrace trace;

@@ -1,11 +1,14 @@
 // control.cpp — scan, while_loop and switch of Python functions: trees are taken apart into arrays, errors name
 // leaves. The public functions with their docstrings are in mxform/control.py.
 
+#include <numeric>
+
 #include "bindings/bind.h"
 #include "bindings/transforms.h"
 #include "control/scan.h"
 #include "control/switch.h"
 #include "control/while_loop.h"
+#include "ops/cast.h"
 
 namespace mx::python {
 
@@ -17,35 +20,72 @@ std::string joined(const std::vector<std::string>& path) {
   return out;
 }
 
-// A tree of arrays and numbers; anything else is an error that names `what` and the leaf.
-MixedTree arrays_only(PyObject* o, const std::string& what) {
-  MixedTree tree = MixedTree::split(o, true);
-  for (size_t i = 0; i < tree.leaves.size(); ++i) {
-    if (!tree.leaves[i].ptr()) continue;
-    throw ValueError(cat(what, joined(tree.tree.path(i)), " is ", describe(tree.leaves[i].ptr()), "; need an array or a number."));
+// A tree of arrays and Python numbers, all of them arrays now. Numbers have no dtype of their own: `weak` says which
+// leaves they were, and they take on the dtype of the array beside them if that can hold their kind. Anything else is
+// an error that names `what` and the leaf.
+struct Operands : MixedTree {
+  std::vector<bool> weak;
+};
+
+Operands arrays_only(PyObject* o, const std::string& what, const Arrays& beside = {}) {
+  Operands all{MixedTree::split(o), {}};
+  Arrays found;
+  for (size_t i = 0, next = 0; i < all.leaves.size(); ++i) {
+    PyObject* leaf = all.leaves[i].ptr();
+    if (leaf && !is_python_number(leaf)) {
+      throw ValueError(cat(what, joined(all.tree.path(i)), " is ", describe(leaf), "; need an array or a number."));
+    }
+    all.weak.push_back(leaf != nullptr);
+    found.push_back(!leaf ? all.arrays[next++] : i < beside.size() && beside[i].defined() ? to_array_beside(leaf, beside[i]) : to_array(leaf));
   }
-  return tree;
+  all.arrays = std::move(found);
+  all.leaves = Leaves(all.leaves.size());
+  all.position.resize(all.leaves.size());
+  std::iota(all.position.begin(), all.position.end(), size_t(0));
+  return all;
 }
 
-// What a body returned as its new carry, in the order of the old one's arrays.
-Arrays new_carry(PyObject* o, const MixedTree& carry, const Types& types, const std::string& op) {
-  MixedTree now = arrays_only(o, cat("[", op, "] the new carry"));
+// Thrown to trace again after a leaf that was a number has got another dtype.
+struct Retyped {};
+
+// True if leaf k was a number that can be of the type met instead; then it counts as an array from here on.
+bool retyped(Operands& all, size_t k, const Type& was, const Type& is) {
+  auto kind = [](Dtype d) { return is_complex(d) ? 3 : is_floating(d) ? 2 : is_integer(d) ? 1 : 0; };
+  bool can = all.weak[k] && was.dtype != is.dtype && was.shape == is.shape && kind(was.dtype) > 0 && kind(was.dtype) <= kind(is.dtype);
+  if (can) all.weak[k] = false;
+  return can;
+}
+
+// What a body returned as its new carry, in the order of the old one's arrays. An initial number takes on the dtype
+// that the body gives it.
+Arrays new_carry(PyObject* o, Operands& carry, const std::string& op) {
+  Operands now = arrays_only(o, cat("[", op, "] the new carry"), carry.arrays);
   if (!(now.tree == carry.tree)) {
     throw ValueError(cat("[", op, "] the function changed the structure of the carry: ", first_difference(carry.tree, now.tree), "."));
   }
-  for (size_t k = 0; k < types.size(); ++k) {
-    if (now.arrays[k].type() == types[k]) continue;
-    throw ValueError(cat("[", op, "] the carry", joined(carry.tree.path(k)), " changes its type: it enters as ", types[k].dtype, types[k].shape,
-                         " and leaves as ", now.arrays[k].dtype(), now.arrays[k].shape(),
+  for (size_t k = 0; k < now.arrays.size(); ++k) {
+    const Type was = carry.arrays[k].type(), is = now.arrays[k].type();
+    if (was == is) continue;
+    if (retyped(carry, k, was, is)) {
+      carry.arrays[k] = astype(carry.arrays[k], is.dtype);
+      throw Retyped();
+    }
+    throw ValueError(cat("[", op, "] the carry", joined(carry.tree.path(k)), " changes its type: it enters as ", was.dtype, was.shape,
+                         " and leaves as ", is.dtype, is.shape,
                          "; need equal shapes and dtypes. Convert the initial carry, or what the function returns."));
   }
   return std::move(now.arrays);
 }
 
-Types types_of(const Arrays& arrays) {
-  Types types;
-  for (const array& x : arrays) types.push_back(x.type());
-  return types;
+// f(), until it throws no Retyped: at most once more for each leaf.
+template <class F>
+Arrays settled(F f) {
+  while (true) {
+    try {
+      return f();
+    } catch (const Retyped&) {
+    }
+  }
 }
 
 py::object call_one(PyObject* fun, std::initializer_list<py::object> args) {
@@ -71,48 +111,45 @@ int64_t steps(const MixedTree& xs, std::optional<int64_t> length) {
 // scan(f, init, xs, length, reverse)
 py::object run_scan(const Args& a) {
   PyObject* fun = a.raw(0);
-  MixedTree carry = arrays_only(a.raw(1), "[scan] init"), xs = arrays_only(a.raw(2), "[scan] xs"), ys;
+  Operands carry = arrays_only(a.raw(1), "[scan] init"), xs = arrays_only(a.raw(2), "[scan] xs"), ys;
   int64_t length = steps(xs, a.opt_integer(3));
   if (length < 0) throw ValueError(cat("[scan] length is ", length, "; need a number of steps."));
-  Types types = types_of(carry.arrays);
+  size_t n_carry = carry.arrays.size();
   FunctionName name(function_name(fun));
-  Arrays found = scan(
-      [&](const Arrays& in) {
-        std::span<const array> all(in);
-        py::object result = call_one(fun, {carry.build(all.first(types.size())), xs.build(all.subspan(types.size()))});
-        if (!PyTuple_Check(result.ptr()) || PyTuple_GET_SIZE(result.ptr()) != 2) {
-          throw ValueError(cat("[scan] ", function_name(fun), " must return (carry, y): ", describe(result.ptr()), " came."));
-        }
-        Arrays outs = new_carry(PyTuple_GET_ITEM(result.ptr(), 0), carry, types, "scan");
-        ys = arrays_only(PyTuple_GET_ITEM(result.ptr(), 1), "[scan] y");
-        outs.insert(outs.end(), ys.arrays.begin(), ys.arrays.end());
-        ys.arrays.clear();
-        return outs;
-      },
-      carry.arrays, xs.arrays, length, a.flag(4));
+  auto step = [&](const Arrays& in) {
+    std::span<const array> all(in);
+    py::object result = call_one(fun, {carry.build(all.first(n_carry)), xs.build(all.subspan(n_carry))});
+    if (!PyTuple_Check(result.ptr()) || PyTuple_GET_SIZE(result.ptr()) != 2) {
+      throw ValueError(cat("[scan] ", function_name(fun), " must return (carry, y): ", describe(result.ptr()), " came."));
+    }
+    Arrays outs = new_carry(PyTuple_GET_ITEM(result.ptr(), 0), carry, "scan");
+    ys = arrays_only(PyTuple_GET_ITEM(result.ptr(), 1), "[scan] y");
+    outs.insert(outs.end(), ys.arrays.begin(), ys.arrays.end());
+    ys.arrays.clear();
+    return outs;
+  };
+  Arrays found = settled([&] { return scan(step, carry.arrays, xs.arrays, length, a.flag(4)); });
   std::span<const array> all(found);
-  return py::make_tuple(carry.build(all.first(types.size())), ys.build(all.subspan(types.size())));
+  return py::make_tuple(carry.build(all.first(n_carry)), ys.build(all.subspan(n_carry)));
 }
 
 // while_loop(cond, body, init, max_steps)
 py::object run_while(const Args& a) {
   PyObject *test = a.raw(0), *body = a.raw(1);
-  MixedTree carry = arrays_only(a.raw(2), "[while_loop] init");
-  Types types = types_of(carry.arrays);
-  Arrays found = while_loop(
-      [&](const Arrays& in) {
-        FunctionName name(function_name(test));
-        py::object result = call_one(test, {carry.build(std::span<const array>(in))});
-        if (is_array(result.ptr())) return Arrays{get_array(result.ptr())};
-        if (PyBool_Check(result.ptr())) return Arrays{array(result.ptr() == Py_True)};
-        throw ValueError(cat("[while_loop] cond returned ", describe(result.ptr()), "; need one boolean of shape ()."));
-      },
-      [&](const Arrays& in) {
-        FunctionName name(function_name(body));
-        py::object result = call_one(body, {carry.build(std::span<const array>(in))});
-        return new_carry(result.ptr(), carry, types, "while_loop");
-      },
-      carry.arrays, a.opt_integer(3));
+  Operands carry = arrays_only(a.raw(2), "[while_loop] init");
+  auto going = [&](const Arrays& in) {
+    FunctionName name(function_name(test));
+    py::object result = call_one(test, {carry.build(std::span<const array>(in))});
+    if (is_array(result.ptr())) return Arrays{get_array(result.ptr())};
+    if (PyBool_Check(result.ptr())) return Arrays{array(result.ptr() == Py_True)};
+    throw ValueError(cat("[while_loop] cond returned ", describe(result.ptr()), "; need one boolean of shape ()."));
+  };
+  auto step = [&](const Arrays& in) {
+    FunctionName name(function_name(body));
+    py::object result = call_one(body, {carry.build(std::span<const array>(in))});
+    return new_carry(result.ptr(), carry, "while_loop");
+  };
+  Arrays found = settled([&] { return while_loop(going, step, carry.arrays, a.opt_integer(3)); });
   return carry.build(found);
 }
 
@@ -120,26 +157,35 @@ py::object run_while(const Args& a) {
 py::object run_switch(const Args& a) {
   std::string op = a.str(3);
   array index = a.arr(0);
-  MixedTree operands = arrays_only(a.raw(2), cat("[", op, "] operands")), result;
-  std::vector<Function> branches;
+  Operands operands = arrays_only(a.raw(2), cat("[", op, "] operands"));
   py::tuple functions = a.obj(1);
+  // The first branch's result; its numbers take on the dtypes that later branches give them.
+  Operands result;
+  Arrays beside;
+  std::vector<Function> branches;
   for (size_t b = 0; b < functions.size(); ++b) {
     PyObject* fun = PyTuple_GET_ITEM(functions.ptr(), static_cast<Py_ssize_t>(b));
     branches.push_back([&, fun, b](const Arrays& in) {
       FunctionName name(function_name(fun));
       py::tuple args = operands.build(std::span<const array>(in));
-      MixedTree out = arrays_only(call(fun, args.ptr()).ptr(), cat("[", op, "] the result of ", function_name(fun)));
-      if (b > 0 && !(out.tree == result.tree)) {
+      Operands out = arrays_only(call(fun, args.ptr()).ptr(), cat("[", op, "] the result of ", function_name(fun)), beside);
+      if (b == 0 && beside.empty()) {
+        result = out;
+        beside = out.arrays;
+      } else if (!(out.tree == result.tree)) {
         throw ValueError(cat("[", op, "] ", function_name(fun), " returns another structure than the first branch: ",
                              first_difference(result.tree, out.tree), "."));
       }
-      Arrays arrays = std::exchange(out.arrays, {});
-      if (b == 0) result = std::move(out);
-      return arrays;
+      for (size_t k = 0; b > 0 && k < out.arrays.size(); ++k) {
+        if (out.weak[k] || !retyped(result, k, beside[k].type(), out.arrays[k].type())) continue;
+        beside[k] = array(0, out.arrays[k].dtype());
+        throw Retyped();
+      }
+      return std::exchange(out.arrays, {});
     });
   }
   // The result's structure is known after the branches were traced.
-  Arrays found = op == "cond" ? cond(index, branches[1], branches[0], operands.arrays) : switch_case(index, branches, operands.arrays);
+  Arrays found = settled([&] { return op == "cond" ? cond(index, branches[1], branches[0], operands.arrays) : switch_case(index, branches, operands.arrays); });
   return result.build(found);
 }
 

@@ -116,6 +116,16 @@ Raises:
     BackendError: If this build has no backend for such kernels.
 )";
 
+// What kernels from source take, whatever the language.
+const char* const kSourceArgs = R"(Args:
+    name (str): Name of the kernel.
+    input_names (list(str)): Names of the inputs in the source.
+    output_names (list(str)): Names of the outputs in the source, at least one.
+    source (str): The body; the signature is generated.
+    header (str): Source in front of the function.
+    ensure_row_contiguous (bool): Whether inputs are copied to row order first.
+)";
+
 }  // namespace
 
 void bind_custom_kernels(py::module_& m) {
@@ -129,18 +139,11 @@ void bind_custom_kernels(py::module_& m) {
   };
 
   def(m, "metal_kernel(name, input_names, output_names, source, header='', ensure_row_contiguous=True, atomic_outputs=False, compile_options=None)",
-      R"(Make a kernel from the body of a Metal function.
+      cat(R"(Make a kernel from the body of a Metal function.
 
 The kernel can be made on any machine. Calling it needs a Metal backend, which this build does not have.
 
-Args:
-    name (str): Name of the kernel.
-    input_names (list(str)): Names of the inputs in the source.
-    output_names (list(str)): Names of the outputs in the source, at least one.
-    source (str): The body; the signature is generated.
-    header (str): Source in front of the function.
-    ensure_row_contiguous (bool): Whether inputs are copied to row order first.
-    atomic_outputs (bool): Whether outputs are declared atomic.
+)", kSourceArgs, R"(    atomic_outputs (bool): Whether outputs are declared atomic.
     compile_options (dict, optional): "math_mode": "safe" (the default), "relaxed" or "fast".
 
 Returns:
@@ -154,7 +157,7 @@ Example:
     >>> kernel = mx.fast.metal_kernel("twice", ["x"], ["y"], "uint i = thread_position_in_grid.x; y[i] = 2 * x[i];")
     >>> callable(kernel)
     True
-)",
+)").c_str(),
       [](const Args& a) {
         (void)a.flag(6);
         check_compile_options(a, 7);
@@ -162,18 +165,11 @@ Example:
       });
 
   def(m, "cuda_kernel(name, input_names, output_names, source, header='', ensure_row_contiguous=True, shared_memory=0)",
-      R"(Make a kernel from the body of a CUDA function.
+      cat(R"(Make a kernel from the body of a CUDA function.
 
 The kernel can be made on any machine; calling it raises BackendError, since CUDA is not supported.
 
-Args:
-    name (str): Name of the kernel.
-    input_names (list(str)): Names of the inputs in the source.
-    output_names (list(str)): Names of the outputs in the source, at least one.
-    source (str): The body; the signature is generated.
-    header (str): Source in front of the function.
-    ensure_row_contiguous (bool): Whether inputs are copied to row order first.
-    shared_memory (int): Bytes of dynamic shared memory.
+)", kSourceArgs, R"(    shared_memory (int): Bytes of dynamic shared memory.
 
 Returns:
     callable: As metal_kernel's.
@@ -184,7 +180,7 @@ Raises:
 Example:
     >>> callable(mx.fast.cuda_kernel("noop", ["x"], ["y"], ""))
     True
-)",
+)").c_str(),
       [](const Args& a) {
         (void)a.integer(6);
         return make_kernel(a, "CUDA");

@@ -36,11 +36,8 @@ array collective(const Args& a) {
   return a.arr(0);
 }
 
-[[noreturn]] void nobody(const char* op, const char* what) {
-  throw ValueError(cat("[", op, "] cannot ", what, " in a group of one process; need a group of two or more."));
-}
-
-const char* const kCollective = R"(
+void def_collective(py::module_& m, const char* name, const char* text) {
+  std::string doc = cat(text, R"(
 
 Args:
     x (array): Any shape and dtype.
@@ -53,15 +50,19 @@ Raises:
     TypeError: If `group` is not a Group.
 
 Example:
-    >>> mx.distributed.NAME(mx.array([1.0, 2.0])).tolist()
-    [1.0, 2.0]
-)";
+    >>> mx.distributed.)", name, "(mx.array([1.0, 2.0])).tolist()\n    [1.0, 2.0]\n");
+  def(m, cat(name, "(x, *, group=None, stream=None)"), doc.c_str(), collective);
+}
 
-// The documentation of a collective; lives as long as the process.
-const char* document(const std::string& name, const std::string& first_line) {
-  std::string text = first_line + kCollective;
-  text.replace(text.find("NAME"), 4, name);
-  return (new std::string(std::move(text)))->c_str();
+// `parameters` come before the group; `check` reads them.
+void def_with_peer(py::module_& m, const char* name, const char* parameters, const char* text, const char* args, const char* result,
+                   const char* verb, void (*check)(const Args&)) {
+  std::string doc = cat(text, "\n\nArgs:\n    ", args, "\n    group (Group, optional): The processes; None: all.\n\nReturns:\n    array: ", result,
+                        "\n\nRaises:\n    ValueError: With one process, always.\n");
+  def(m, cat(name, "(", parameters, ", *, group=None, stream=None)"), doc.c_str(), [check, verb](const Args& a) -> array {
+    check(a);
+    throw ValueError(cat("[", a.signature().name, "] cannot ", verb, " in a group of one process; need a group of two or more."));
+  });
 }
 
 }  // namespace
@@ -119,74 +120,29 @@ Example:
 )",
       [](const Args& a) { return py::cast(init(a)); });
 
-  def(m, "all_sum(x, *, group=None, stream=None)", document("all_sum", "Sum the arrays of all processes."), collective);
-  def(m, "all_max(x, *, group=None, stream=None)", document("all_max", "Take the largest elements of the arrays of all processes."), collective);
-  def(m, "all_min(x, *, group=None, stream=None)", document("all_min", "Take the smallest elements of the arrays of all processes."), collective);
-  def(m, "all_gather(x, *, group=None, stream=None)", document("all_gather", "Join the arrays of all processes along the first axis."), collective);
-  def(m, "sum_scatter(x, *, group=None, stream=None)",
-      document("sum_scatter", "Sum the arrays of all processes, and give each its part along the first axis."), collective);
+  def_collective(m, "all_sum", "Sum the arrays of all processes.");
+  def_collective(m, "all_max", "Take the largest elements of the arrays of all processes.");
+  def_collective(m, "all_min", "Take the smallest elements of the arrays of all processes.");
+  def_collective(m, "all_gather", "Join the arrays of all processes along the first axis.");
+  def_collective(m, "sum_scatter", "Sum the arrays of all processes, and give each its part along the first axis.");
 
-  def(m, "send(x, dst, *, group=None, stream=None)", R"(Send an array to another process. With one process there is none: raises ValueError.
-
-Args:
-    x (array): What to send.
-    dst (int): Rank of the receiver.
-    group (Group, optional): The processes; None: all.
-
-Returns:
-    array: `x`; evaluating it sends.
-
-Raises:
-    ValueError: With one process, always.
-)",
-      [](const Args& a) -> array {
-        check_group(a, 2);
-        (void)a.arr(0);
-        (void)a.integer(1);
-        nobody("send", "send");
-      });
-
-  def(m, "recv(shape, dtype, src, *, group=None, stream=None)", R"(Receive an array from another process. With one process there is none: raises ValueError.
-
-Args:
-    shape (tuple(int)): Its shape.
-    dtype (Dtype): Its dtype.
-    src (int): Rank of the sender.
-    group (Group, optional): The processes; None: all.
-
-Returns:
-    array: What was sent.
-
-Raises:
-    ValueError: With one process, always.
-)",
-      [](const Args& a) -> array {
-        check_group(a, 3);
-        (void)a.shape(0);
-        (void)a.dtype(1);
-        (void)a.integer(2);
-        nobody("recv", "receive");
-      });
-
-  def(m, "recv_like(x, src, *, group=None, stream=None)", R"(Receive an array of the shape and dtype of another. With one process: raises ValueError.
-
-Args:
-    x (array): Has the shape and dtype.
-    src (int): Rank of the sender.
-    group (Group, optional): The processes; None: all.
-
-Returns:
-    array: What was sent.
-
-Raises:
-    ValueError: With one process, always.
-)",
-      [](const Args& a) -> array {
-        check_group(a, 2);
-        (void)a.arr(0);
-        (void)a.integer(1);
-        nobody("recv_like", "receive");
-      });
+  auto array_and_rank = [](const Args& a) {
+    check_group(a, 2);
+    (void)a.arr(0);
+    (void)a.integer(1);
+  };
+  def_with_peer(m, "send", "x, dst", "Send an array to another process. With one process there is none: raises ValueError.",
+                "x (array): What to send.\n    dst (int): Rank of the receiver.", "`x`; evaluating it sends.", "send", array_and_rank);
+  def_with_peer(m, "recv", "shape, dtype, src", "Receive an array from another process. With one process there is none: raises ValueError.",
+                "shape (tuple(int)): Its shape.\n    dtype (Dtype): Its dtype.\n    src (int): Rank of the sender.", "What was sent.", "receive",
+                [](const Args& a) {
+                  check_group(a, 3);
+                  (void)a.shape(0);
+                  (void)a.dtype(1);
+                  (void)a.integer(2);
+                });
+  def_with_peer(m, "recv_like", "x, src", "Receive an array of the shape and dtype of another. With one process: raises ValueError.",
+                "x (array): Has the shape and dtype.\n    src (int): Rank of the sender.", "What was sent.", "receive", array_and_rank);
 }
 
 }  // namespace mx::python

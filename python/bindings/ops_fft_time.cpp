@@ -94,47 +94,30 @@ Example:
 }  // namespace
 
 void bind_fft_time(py::module_& m) {
-  def(m, "fftfreq(n, d=1.0, stream=None, *, dtype=float32, device=None)", R"(List the frequencies of what `fft` gives: 0, 1, ..., then negative ones, over n d.
-
-Args:
-    n (int): Number of points, at least 1.
+  auto def_frequencies = [&m](const char* name, const char* text, const char* points, const char* size, const char* example, auto f) {
+    std::string doc = cat(text, "\n\nArgs:\n    n (int): ", points, R"(, at least 1.
     d (float, optional): Distance of samples. Default: 1.0.
     dtype (Dtype, optional): Default: float32.
     device (Device, optional): Where it is made: the same as ``stream``.
 
 Returns:
-    array: Shape (n,).
+    array: Shape ()", size, R"(,).
 
 Raises:
     ValueError: If `n` is not positive, `d` is 0, or `dtype` is not a floating one.
 
 Example:
-    >>> mx.fft.fftfreq(4, d=0.5).tolist()
-    [0.0, 0.5, -1.0, -0.5]
-)",
-      [](const Args& a) { return fft::fftfreq(a.integer(0), a.real(1), a.opt_dtype(3).value_or(Dtype::float32)); });
+    >>> mx.fft.)", name, "(4, d=0.5).tolist()\n    ", example, "\n");
+    def(m, cat(name, "(n, d=1.0, stream=None, *, dtype=float32, device=None)"), doc.c_str(),
+        [f](const Args& a) { return f(a.integer(0), a.real(1), a.opt_dtype(3).value_or(Dtype::float32)); });
+  };
+  def_frequencies("fftfreq", "List the frequencies of what `fft` gives: 0, 1, ..., then negative ones, over n d.", "Number of points", "n",
+                  "[0.0, 0.5, -1.0, -0.5]", fft::fftfreq);
+  def_frequencies("rfftfreq", "List the frequencies of what `rfft` gives: 0, 1, ..., n // 2, over n d.", "Number of points of the real signal",
+                  "n // 2 + 1", "[0.0, 0.5, 1.0]", fft::rfftfreq);
 
-  def(m, "rfftfreq(n, d=1.0, stream=None, *, dtype=float32, device=None)", R"(List the frequencies of what `rfft` gives: 0, 1, ..., n // 2, over n d.
-
-Args:
-    n (int): Number of points of the real signal, at least 1.
-    d (float, optional): Distance of samples. Default: 1.0.
-    dtype (Dtype, optional): Default: float32.
-    device (Device, optional): Where it is made: the same as ``stream``.
-
-Returns:
-    array: Shape (n // 2 + 1,).
-
-Raises:
-    ValueError: If `n` is not positive, `d` is 0, or `dtype` is not a floating one.
-
-Example:
-    >>> mx.fft.rfftfreq(4, d=0.5).tolist()
-    [0.0, 0.5, 1.0]
-)",
-      [](const Args& a) { return fft::rfftfreq(a.integer(0), a.real(1), a.opt_dtype(3).value_or(Dtype::float32)); });
-
-  def(m, "fftshift(a, axes=None, stream=None)", R"(Move frequency 0 to the middle.
+  auto def_shift = [&m](const char* name, const char* text, const char* before, const char* after, auto f) {
+    std::string doc = cat(text, R"(
 
 Args:
     a (array): Any shape and dtype.
@@ -147,28 +130,11 @@ Raises:
     ValueError: If an axis is out of range.
 
 Example:
-    >>> mx.fft.fftshift(mx.array([0, 1, 2, -2, -1])).tolist()
-    [-2, -1, 0, 1, 2]
-)",
-      [](const Args& a) { return fft::fftshift(a.arr(0), a.opt_axes(1)); });
-
-  def(m, "ifftshift(a, axes=None, stream=None)", R"(Move frequency 0 back to the front; the inverse of fftshift.
-
-Args:
-    a (array): Any shape and dtype.
-    axes (int or tuple of int, optional): The axes to shift. Default: all.
-
-Returns:
-    array: Shape and dtype of `a`.
-
-Raises:
-    ValueError: If an axis is out of range.
-
-Example:
-    >>> mx.fft.ifftshift(mx.array([-2, -1, 0, 1, 2])).tolist()
-    [0, 1, 2, -2, -1]
-)",
-      [](const Args& a) { return fft::ifftshift(a.arr(0), a.opt_axes(1)); });
+    >>> mx.fft.)", name, "(mx.array(", before, ")).tolist()\n    ", after, "\n");
+    def(m, cat(name, "(a, axes=None, stream=None)"), doc.c_str(), [f](const Args& a) { return f(a.arr(0), a.opt_axes(1)); });
+  };
+  def_shift("fftshift", "Move frequency 0 to the middle.", "[0, 1, 2, -2, -1]", "[-2, -1, 0, 1, 2]", fft::fftshift);
+  def_shift("ifftshift", "Move frequency 0 back to the front; the inverse of fftshift.", "[-2, -1, 0, 1, 2]", "[0, 1, 2, -2, -1]", fft::ifftshift);
 
   bind_short_time(m);
 }

@@ -368,7 +368,14 @@ Stream to_stream(PyObject* o, What what) {
 
 void bind_runtime(py::module_& m) {
   register_backends();
-  set_blocking_hooks({[]() -> void* { return release_gil(); }, [](void* state) { take_gil(static_cast<PyThreadState*>(state)); }});
+  // Signals are for the main thread, which is nearly always the one that imports.
+  static const std::thread::id main_thread = std::this_thread::get_id();
+  auto poll = [] {
+    if (std::this_thread::get_id() != main_thread) return;
+    py::gil_scoped_acquire held;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  };
+  set_blocking_hooks({[]() -> void* { return release_gil(); }, [](void* state) { take_gil(static_cast<PyThreadState*>(state)); }, poll});
   // Background work may hold Python objects: it ends before the interpreter does.
   py::module_::import("atexit").attr("register")(py::cpp_function([] { synchronize(current_stream()); }));
   bind_classes(m);

@@ -16,7 +16,7 @@ def import_function(file, return_metadata=False):
         return_metadata (bool, optional): Return the text that was saved with the function, too. Default: ``False``.
 
     Returns:
-        callable: Takes arrays and keywords with arrays, or a tuple or list of arrays and a dict of arrays; returns a
+        callable or tuple: Takes arrays and keywords with arrays, or a tuple or list of arrays and a dict of arrays; returns a
         tuple of arrays. It builds a graph as the original did, so it can be transformed, compiled and exported again.
         With ``return_metadata``, a tuple of it and the text.
 

@@ -13,16 +13,11 @@
 #include "ops/reduce.h"
 #include "transforms/jvp.h"
 #include "transforms/vjp.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-
-std::vector<double> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::float64));
-  flat.eval();
-  return {flat.data<double>(), flat.data<double>() + flat.size()};
-}
 
 array numbers(const Shape& shape, unsigned seed) {
   std::mt19937 rng(seed);

@@ -22,6 +22,7 @@
 #include "transforms/custom.h"
 #include "transforms/vjp.h"
 #include "transforms/vmap.h"
+#include "helpers.h"
 
 using namespace mx;
 
@@ -36,12 +37,6 @@ struct File {
   }
   void write(const std::string& bytes) const { std::ofstream(path, std::ios::binary) << bytes; }
 };
-
-std::vector<double> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::float64));
-  flat.eval();
-  return {flat.data<double>(), flat.data<double>() + flat.size()};
-}
 
 array ramp(Shape shape) { return reshape(astype(arange(n_elems(shape)), Dtype::float32), shape) * 0.25 - 1.0; }
 
@@ -133,7 +128,7 @@ TEST_CASE("user-given rules and checkpoints are kept") {
   export_function(file.path, g, {x});
   ImportedFunction h = import_function(file.path);
   CHECK(values(vjp(h, {x}, {ones({3})}).second[0]) == std::vector<double>{3, 3, 3});
-  Function batched = [&](const Arrays& xs) { return vmap(h, xs, {0}, [](size_t n) { return BatchAxes(n, 0); }); };
+  Function batched = [&](const Arrays& xs) { return vmap(h, xs, {0}, front); };
   CHECK(values(vjp(batched, {ramp({2, 3})}, {ones({2, 3})}).second[0]) == std::vector<double>{3, 3, 3, 3, 3, 3});
 }
 
@@ -176,7 +171,7 @@ TEST_CASE("what cannot be exported is said") {
     export_function(file.path, [&](const Arrays& ys) { return Arrays{ys[0] + xs[0]}; }, {array(1.0f)});
     return xs;
   };
-  CHECK_THROWS_AS(vmap(inside, {ramp({2})}, {0}, [](size_t n) { return BatchAxes(n, 0); }), TransformError);
+  CHECK_THROWS_AS(vmap(inside, {ramp({2})}, {0}, front), TransformError);
   CHECK_THROWS_AS(export_function("/no/such/folder/f.mlxfn", [](const Arrays& xs) { return xs; }, {outside}), std::runtime_error);
 }
 

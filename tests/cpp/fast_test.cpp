@@ -12,23 +12,11 @@
 #include "ops/operators.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-
-array normal(const Shape& shape, uint64_t seed, Dtype t = Dtype::float64) {
-  return astype(random::normal(shape, Dtype::float32, random::key(seed)), t);
-}
-
-// The largest difference between arrays, relative to the largest element.
-double difference(const array& a, const array& b) {
-  REQUIRE(a.shape() == b.shape());
-  REQUIRE(a.dtype() == b.dtype());
-  if (a.size() == 0) return 0;
-  array x = astype(a, Dtype::float64), y = astype(b, Dtype::float64);
-  return max(abs(x - y)).item<double>() / std::max(1.0, max(abs(y)).item<double>());
-}
 
 // One call by its kernel, and by its expansion.
 template <class P>
@@ -44,12 +32,11 @@ void check_kernel(const Primitive& primitive, const P& params, const Arrays& inp
 }
 
 double tolerance(Dtype t) { return t == Dtype::float64 ? 1e-11 : t == Dtype::float32 ? 2e-4 : 2e-2; }
-constexpr Dtype kDtypes[] = {Dtype::float64, Dtype::float32, Dtype::float16, Dtype::bfloat16};
 
 }  // namespace
 
 TEST_CASE("norms, of contiguous and of strided rows") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     CAPTURE(t);
     array w = normal({300}, 1, t), b = normal({300}, 2, t);
     for (const array& x : {normal({4, 90, 300}, 3, t), swapaxes(normal({300, 40}, 4, t), 0, 1)}) {
@@ -64,7 +51,7 @@ TEST_CASE("norms, of contiguous and of strided rows") {
 }
 
 TEST_CASE("cross entropy over many classes") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     CAPTURE(t);
     array x = normal({20, 2500}, 1, t) * 3.0, target = random::randint(array(-2500), array(2500), {20}, Dtype::int64, random::key(2));
     check_kernel(fast::cross_entropy_p, NoParams{}, {x, target}, 1e-3 * tolerance(t) + 1e-6);
@@ -74,7 +61,7 @@ TEST_CASE("cross entropy over many classes") {
 }
 
 TEST_CASE("attention in several tiles, with every kind of mask") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     CAPTURE(t);
     for (bool causal : {false, true}) {
       for (int mask : {0, 1, 2}) {
@@ -120,7 +107,7 @@ TEST_CASE("the gated delta rule, with heads that share keys and steps that do no
 }
 
 TEST_CASE("turning there and back is the identity") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     for (bool traditional : {false, true}) {
       array x = swapaxes(normal({2, 150, 3, 20}, 1, t), 1, 2);
       array offset = broadcast_to(expand_dims(array({5, 900}), 1), {2, 3});

@@ -14,16 +14,11 @@
 #include "ops/movement.h"
 #include "runtime/eval.h"
 #include "transforms/vjp.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-
-std::vector<complex64_t> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::complex64));
-  flat.eval();
-  return {flat.data<complex64_t>(), flat.data<complex64_t>() + flat.size()};
-}
 
 array noise(const Shape& shape) {
   std::mt19937 rng(3);
@@ -35,7 +30,7 @@ array noise(const Shape& shape) {
 
 // The definition, in double precision.
 double error_of(const array& x, const array& y, double sign) {
-  std::vector<complex64_t> in = values(x), out = values(y);
+  std::vector<complex64_t> in = values<complex64_t>(x), out = values<complex64_t>(y);
   auto n = static_cast<int64_t>(in.size());
   double wrong = 0, all = 0;
   for (int64_t k = 0; k < n; ++k) {
@@ -105,18 +100,18 @@ TEST_CASE("roots of unity are symmetric and exact") {
 TEST_CASE("the pullback of rfft is its transpose") {
   array x = real(noise({6})), ct = noise({4});
   array g = vjp([](const Arrays& a) { return Arrays{fft::rfft(a[0])}; }, {x}, {ct}).second[0];
-  std::vector<complex64_t> want(6), c = values(ct);
+  std::vector<complex64_t> want(6), c = values<complex64_t>(ct);
   for (size_t j = 0; j < 6; ++j) {
     for (size_t k = 0; k < 4; ++k) want[j] += c[k] * std::polar(1.0f, float(2 * std::numbers::pi * double(j * k) / 6));
   }
-  std::vector<complex64_t> got = values(g);
+  std::vector<complex64_t> got = values<complex64_t>(g);
   for (size_t j = 0; j < 6; ++j) CHECK(got[j].real() == doctest::Approx(want[j].real()).epsilon(1e-5));
 }
 
 TEST_CASE("hadamard transforms of order 1 and 2") {
   array x = array::from<float>(std::vector<float>{3, 1}, {2});
-  std::vector<complex64_t> y = values(hadamard_transform(x, 1.0));
+  std::vector<complex64_t> y = values<complex64_t>(hadamard_transform(x, 1.0));
   CHECK(y[0] == complex64_t(4));
   CHECK(y[1] == complex64_t(2));
-  CHECK(values(hadamard_transform(array(5.0f)))[0] == complex64_t(5));
+  CHECK(values<complex64_t>(hadamard_transform(array(5.0f)))[0] == complex64_t(5));
 }

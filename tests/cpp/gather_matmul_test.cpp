@@ -12,21 +12,13 @@
 #include "ops/random.h"
 #include "ops/reduce.h"
 #include "transforms/vjp.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
 
-array normal(const Shape& shape, uint64_t seed, Dtype t) { return astype(random::normal(shape, Dtype::float32, random::key(seed)), t); }
-
-double difference(const array& a, const array& b) {
-  REQUIRE(a.shape() == b.shape());
-  if (a.size() == 0) return 0;
-  array x = astype(a, Dtype::float64), y = astype(b, Dtype::float64);
-  return max(abs(x - y)).item<double>() / std::max(1.0, max(abs(y)).item<double>());
-}
 double tolerance(Dtype t) { return t == Dtype::float64 ? 1e-12 : t == Dtype::float32 ? 1e-5 : 2e-2; }
-constexpr Dtype kDtypes[] = {Dtype::float64, Dtype::float32, Dtype::float16, Dtype::bfloat16};
 
 array drawn(int64_t n, const Shape& shape, uint64_t seed) { return random::randint(array(0), array(n), shape, Dtype::int32, random::key(seed)); }
 
@@ -42,7 +34,7 @@ void check_same(const Function& f, const Function& g, const Arrays& xs, double t
 }  // namespace
 
 TEST_CASE("chosen pairs of matrices, tall and short, in any order") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     CAPTURE(t);
     for (int64_t m : {1, 3, 80}) {
       CAPTURE(m);
@@ -75,7 +67,7 @@ TEST_CASE("indices out of bounds are refused where they are read") {
 }
 
 TEST_CASE("masked blocks, boolean and scaled, with edges that do not fill a block") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     CAPTURE(t);
     for (int block : {32, 64}) {
       int64_t m = 100, k = 170, n = 130;
@@ -99,7 +91,7 @@ TEST_CASE("masked blocks, boolean and scaled, with edges that do not fill a bloc
 }
 
 TEST_CASE("segments, overlapping, empty and beyond the end") {
-  for (Dtype t : kDtypes) {
+  for (Dtype t : kFloating) {
     array a = normal({20, 90}, 1, t), b = swapaxes(normal({35, 90}, 2, t), 0, 1);
     array segments = reshape(array({0, 40, 30, 90, 50, 50, 80, 200, -7, 3}), {5, 2});
     check_same([&](const Arrays& x) { return Arrays{segmented_mm(x[0], x[1], segments)}; },

@@ -8,6 +8,7 @@
 
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_tiles.h"
+#include "backend/cpu/instructions.h"
 
 using namespace mx;
 using namespace mx::cpu;
@@ -150,8 +151,8 @@ void check_conversions(const TileKernels<float>& t) {
 TEST_CASE("conversions of half types round like the scalar ones") {
   check_conversions(tiles_baseline_f32);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")) check_conversions(tiles_avx2_f32);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) check_conversions(tiles_avx512_f32);
+  if (has_avx2()) check_conversions(tiles_avx2_f32);
+  if (has_avx512()) check_conversions(tiles_avx512_f32);
 #endif
 }
 
@@ -159,11 +160,11 @@ TEST_CASE("the tiles of every instruction set that this machine has") {
   check_tiles(tiles_baseline_f32);
   check_tiles(tiles_baseline_f64);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (has_avx2()) {
     check_tiles(tiles_avx2_f32);
     check_tiles(tiles_avx2_f64);
   }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
+  if (has_avx512()) {
     check_tiles(tiles_avx512_f32);
     check_tiles(tiles_avx512_f64);
   }

@@ -15,6 +15,7 @@
 #include "transforms/jvp.h"
 #include "transforms/vjp.h"
 #include "transforms/vmap.h"
+#include "helpers.h"
 
 using namespace mx;
 
@@ -23,15 +24,6 @@ namespace {
 array range(const Shape& shape) {
   return reshape(arange(0.0, static_cast<double>(n_elems(shape)), 1.0, Dtype::float32), shape);
 }
-
-std::vector<double> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::float64));
-  flat.eval();
-  return {flat.data<double>(), flat.data<double>() + flat.size()};
-}
-using Values = std::vector<double>;
-
-BatchAxes front(size_t n) { return BatchAxes(n, 0); }
 
 // Central differences of f at x along t, against jvp.
 void check_slope(const std::function<array(const array&)>& f, const array& x, const array& t) {

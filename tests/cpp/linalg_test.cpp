@@ -16,16 +16,11 @@
 #include "transforms/jvp.h"
 #include "transforms/vjp.h"
 #include "transforms/vmap.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-std::vector<double> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::float64));
-  flat.eval();
-  return {flat.data<double>(), flat.data<double>() + flat.size()};
-}
-using Values = std::vector<double>;
 
 array matrix(std::initializer_list<double> xs) { return reshape(array(xs), {2, 2}); }
 double far(const array& a, const array& b) { return max(abs(a - b)).item<double>(); }

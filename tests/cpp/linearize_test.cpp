@@ -4,14 +4,11 @@
 #include <cmath>
 
 #include "mx.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-float at(const array& a, int64_t i) {
-  array flat = astype(reshape(a, {-1}), Dtype::float32) + zeros({1});  // contiguous
-  return flat.eval().data<float>()[i];
-}
 Function twice(const Function& f, int& calls) {
   return [f, &calls](const Arrays& xs) {
     ++calls;
@@ -63,7 +60,7 @@ TEST_CASE("a map is transformed like any function") {
   Function f = [](const Arrays& a) -> Arrays { return {sin(a[0])}; };
   LinearMap map = linearize(f, {x}).second;
   Function linear = [&](const Arrays& t) { return map(t); };
-  array rows = vmap(linear, {identity(2)}, {0}, [](size_t n) { return BatchAxes(n, 0); })[0];
+  array rows = vmap(linear, {identity(2)}, {0}, front)[0];
   CHECK(at(rows, 0) == doctest::Approx(std::cos(0.5)));
   CHECK(at(rows, 1) == 0);
   CHECK(at(vjp(linear, {x}, {x}).second[0], 1) == doctest::Approx(std::cos(1.0)));
@@ -144,7 +141,6 @@ TEST_CASE("vmap in chunks, and of a batch without arrays") {
   for (int i = 0; i < 5; ++i) CHECK(at(got[0], i) == i * i);
   CHECK(got[1].shape() == Shape{2});
   Function none = [](const Arrays&) -> Arrays { return {ones({3})}; };
-  auto front = [](size_t n) { return BatchAxes(n, 0); };
   CHECK(vmap(none, {}, {}, front, {.axis_size = 4, .chunk_size = {}})[0].shape() == Shape{4, 3});
   CHECK_THROWS_AS(vmap(f, {x}, {0}, axes, {.axis_size = 4, .chunk_size = {}}), TransformError);
   CHECK_THROWS_AS(vmap(f, {x}, {0}, axes, {.axis_size = {}, .chunk_size = 0}), ValueError);

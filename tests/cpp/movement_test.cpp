@@ -5,17 +5,11 @@
 #include <numeric>
 
 #include "mx.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-
-std::vector<double> values(const array& a) {
-  array c = contiguous(astype(a, Dtype::float64));
-  c.eval();
-  return {c.data<double>(), c.data<double>() + c.size()};
-}
-using List = std::vector<double>;
 
 // 1, 2, 3, ...: small whole numbers, so that all sums below are exact.
 array ramp(const Shape& shape, float first = 1) {
@@ -25,7 +19,7 @@ array ramp(const Shape& shape, float first = 1) {
 double inner(const Arrays& a, const Arrays& b) {
   double out = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    List x = values(a[i]), y = values(b[i]);
+    Values x = values(a[i]), y = values(b[i]);
     REQUIRE(x.size() == y.size());
     out += std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
   }
@@ -142,11 +136,11 @@ TEST_CASE("reshape is a view exactly where strides allow") {
   CHECK_FALSE(shares(a, reshape(t, {6, 4})));
   array cut = slice(a, {0, 0, 0}, {2, 3, 4}, {1, 1, 2});
   CHECK(shares(a, reshape(cut, {6, 2})));
-  CHECK(values(reshape(cut, {12})) == List{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23});
+  CHECK(values(reshape(cut, {12})) == Values{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23});
   array wide = broadcast_to(array(2.0f), {4, 5});
   CHECK(reshape(wide, {2, 10}).eval().storage().buffer->n_bytes <= 64);
   array reversed = flip(ramp({4}));
-  CHECK(values(reshape(reversed, {2, 2})) == List{4, 3, 2, 1});
+  CHECK(values(reshape(reversed, {2, 2})) == Values{4, 3, 2, 1});
   CHECK(shares(reversed, reshape(reversed, {2, 2})));
 }
 
@@ -212,96 +206,96 @@ TEST_CASE("shapes that do not fit are errors that name them") {
 TEST_CASE("slices are Python's") {
   array a = ramp({7}, 0);
   auto cut = [&](int64_t start, int64_t stop, int64_t step) { return values(slice(a, {start}, {stop}, {step})); };
-  CHECK(cut(1, 6, 2) == List{1, 3, 5});
-  CHECK(cut(-3, 100, 1) == List{4, 5, 6});
-  CHECK(cut(-1, -8, -3) == List{6, 3, 0});
-  CHECK(cut(100, 2, -2) == List{6, 4});
+  CHECK(cut(1, 6, 2) == Values{1, 3, 5});
+  CHECK(cut(-3, 100, 1) == Values{4, 5, 6});
+  CHECK(cut(-1, -8, -3) == Values{6, 3, 0});
+  CHECK(cut(100, 2, -2) == Values{6, 4});
   CHECK(cut(5, 2, 1).empty());
-  CHECK(cut(3, 4, std::numeric_limits<int64_t>::max()) == List{3});
-  CHECK(cut(6, -100, std::numeric_limits<int64_t>::min()) == List{6});
+  CHECK(cut(3, 4, std::numeric_limits<int64_t>::max()) == Values{3});
+  CHECK(cut(6, -100, std::numeric_limits<int64_t>::min()) == Values{6});
   CHECK(shares(a, slice(a, {5}, {1}, {-2})));
   array b = slice_update(a, array{9.0f}, {-1}, {-8}, {-3});
-  CHECK(values(b) == List{9, 1, 2, 9, 4, 5, 9});
+  CHECK(values(b) == Values{9, 1, 2, 9, 4, 5, 9});
 }
 
 TEST_CASE("dynamic slices clamp their starts so that the block fits") {
   array a = ramp({3, 4}, 0);
-  CHECK(values(dynamic_slice(a, array{1, 5}, {0, 1}, {2, 2})) == List{6, 7, 10, 11});
-  CHECK(values(dynamic_slice(a, array{-7}, {1}, {1, 2})) == List{0, 1});
-  CHECK(values(dynamic_slice(a, array{5, 1}, {-1, 0}, {2, 2})) == List{6, 7, 10, 11});
-  CHECK(values(dynamic_slice_update(a, array{50.0f, 60.0f}, array{9, 9}, {0, 1})) == List{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 50, 60});
+  CHECK(values(dynamic_slice(a, array{1, 5}, {0, 1}, {2, 2})) == Values{6, 7, 10, 11});
+  CHECK(values(dynamic_slice(a, array{-7}, {1}, {1, 2})) == Values{0, 1});
+  CHECK(values(dynamic_slice(a, array{5, 1}, {-1, 0}, {2, 2})) == Values{6, 7, 10, 11});
+  CHECK(values(dynamic_slice_update(a, array{50.0f, 60.0f}, array{9, 9}, {0, 1})) == Values{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 50, 60});
   array huge = full({1}, array(~uint64_t(0), Dtype::uint64));
-  CHECK(values(dynamic_slice(ramp({3}), huge, {0}, {1})) == List{3});
+  CHECK(values(dynamic_slice(ramp({3}), huge, {0}, {1})) == Values{3});
 }
 
 TEST_CASE("joins promote, and skip what is empty") {
   array a = concatenate({array{1, 2}, array{0.5f}, zeros({0})});
   CHECK(a.dtype() == Dtype::float32);
-  CHECK(values(a) == List{1, 2, 0.5});
-  CHECK(values(stack({array{1, 2}, array{3, 4}}, -1)) == List{1, 3, 2, 4});
+  CHECK(values(a) == Values{1, 2, 0.5});
+  CHECK(values(stack({array{1, 2}, array{3, 4}}, -1)) == Values{1, 3, 2, 4});
   CHECK(unstack(ramp({2, 3}), 1).size() == 3);
   Arrays parts = split(ramp({6}), Shape{4, 2, -1});
-  CHECK(values(parts[0]) == List{1, 2, 3, 4});
+  CHECK(values(parts[0]) == Values{1, 2, 3, 4});
   CHECK(parts[1].size() == 0);
-  CHECK(values(parts[2]) == List{3, 4, 5});
-  CHECK(values(parts[3]) == List{6});
+  CHECK(values(parts[2]) == Values{3, 4, 5});
+  CHECK(values(parts[3]) == Values{6});
 }
 
 TEST_CASE("repeat, tile, roll, flip, diff, meshgrid") {
   array a = ramp({2, 2});
-  CHECK(values(repeat(a, 2, 1)) == List{1, 1, 2, 2, 3, 3, 4, 4});
-  CHECK(values(repeat(a, 2, 0)) == List{1, 2, 1, 2, 3, 4, 3, 4});
-  CHECK(values(repeat(a, 2)) == List{1, 1, 2, 2, 3, 3, 4, 4});
-  CHECK(values(tile(a, {2, 1})) == List{1, 2, 3, 4, 1, 2, 3, 4});
-  CHECK(values(tile(a, {2})) == List{1, 2, 1, 2, 3, 4, 3, 4});
+  CHECK(values(repeat(a, 2, 1)) == Values{1, 1, 2, 2, 3, 3, 4, 4});
+  CHECK(values(repeat(a, 2, 0)) == Values{1, 2, 1, 2, 3, 4, 3, 4});
+  CHECK(values(repeat(a, 2)) == Values{1, 1, 2, 2, 3, 3, 4, 4});
+  CHECK(values(tile(a, {2, 1})) == Values{1, 2, 3, 4, 1, 2, 3, 4});
+  CHECK(values(tile(a, {2})) == Values{1, 2, 1, 2, 3, 4, 3, 4});
   CHECK(tile(array(1.0f), {2, 3}).shape() == Shape{2, 3});
-  CHECK(values(roll(ramp({5}), -7)) == List{3, 4, 5, 1, 2});
-  CHECK(values(roll(ramp({2, 3}), Shape{1, 1}, Axes{0, 1})) == List{6, 4, 5, 3, 1, 2});
-  CHECK(values(flip(ramp({2, 3}), 1)) == List{3, 2, 1, 6, 5, 4});
-  CHECK(values(diff(array{1, 4, 9, 16}, 2)) == List{2, 2});
+  CHECK(values(roll(ramp({5}), -7)) == Values{3, 4, 5, 1, 2});
+  CHECK(values(roll(ramp({2, 3}), Shape{1, 1}, Axes{0, 1})) == Values{6, 4, 5, 3, 1, 2});
+  CHECK(values(flip(ramp({2, 3}), 1)) == Values{3, 2, 1, 6, 5, 4});
+  CHECK(values(diff(array{1, 4, 9, 16}, 2)) == Values{2, 2});
   CHECK(diff(array{1, 4}, 5).shape() == Shape{0});
-  CHECK(values(diff(array{true, false, false})) == List{1, 0});
+  CHECK(values(diff(array{true, false, false})) == Values{1, 0});
   Arrays grid = meshgrid({array{1, 2, 3}, array{4, 5}});
   CHECK(grid[0].shape() == Shape{2, 3});
-  CHECK(values(grid[1]) == List{4, 4, 4, 5, 5, 5});
+  CHECK(values(grid[1]) == Values{4, 4, 4, 5, 5, 5});
 }
 
 TEST_CASE("padding: constant, edge, and mirrors however far out") {
   array a = ramp({3});
   auto with = [&](PadMode mode, int64_t low, int64_t high) { return values(pad(a, {0}, {low}, {high}, {}, mode)); };
-  CHECK(with(PadMode::constant, 1, 2) == List{0, 1, 2, 3, 0, 0});
-  CHECK(values(pad(a, {0}, {1}, {1}, array(7.5f))) == List{7.5, 1, 2, 3, 7.5});
-  CHECK(with(PadMode::edge, 2, 1) == List{1, 1, 1, 2, 3, 3});
-  CHECK(with(PadMode::reflect, 2, 1) == List{3, 2, 1, 2, 3, 2});
-  CHECK(with(PadMode::symmetric, 2, 1) == List{2, 1, 1, 2, 3, 3});
-  CHECK(with(PadMode::reflect, 5, 4) == List{2, 1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3});
-  CHECK(with(PadMode::symmetric, 4, 4) == List{3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1});
-  CHECK(values(pad(ramp({1}), {0}, {2}, {1}, {}, PadMode::reflect)) == List{1, 1, 1, 1});
+  CHECK(with(PadMode::constant, 1, 2) == Values{0, 1, 2, 3, 0, 0});
+  CHECK(values(pad(a, {0}, {1}, {1}, array(7.5f))) == Values{7.5, 1, 2, 3, 7.5});
+  CHECK(with(PadMode::edge, 2, 1) == Values{1, 1, 1, 2, 3, 3});
+  CHECK(with(PadMode::reflect, 2, 1) == Values{3, 2, 1, 2, 3, 2});
+  CHECK(with(PadMode::symmetric, 2, 1) == Values{2, 1, 1, 2, 3, 3});
+  CHECK(with(PadMode::reflect, 5, 4) == Values{2, 1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3});
+  CHECK(with(PadMode::symmetric, 4, 4) == Values{3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1});
+  CHECK(values(pad(ramp({1}), {0}, {2}, {1}, {}, PadMode::reflect)) == Values{1, 1, 1, 1});
   CHECK(pad(zeros({0, 2}), {0}, {1}, {1}).shape() == Shape{2, 2});
 }
 
 TEST_CASE("diagonals") {
   array a = ramp({3, 4}, 0);
-  CHECK(values(diagonal(a, 2)) == List{2, 7});
-  CHECK(values(diagonal(a, -1)) == List{4, 9});
+  CHECK(values(diagonal(a, 2)) == Values{2, 7});
+  CHECK(values(diagonal(a, -1)) == Values{4, 9});
   CHECK(diagonal(a, 9).shape() == Shape{0});
   CHECK(diagonal(a, std::numeric_limits<int64_t>::min()).shape() == Shape{0});
   CHECK(diagonal(ramp({2, 3, 4}), 0, 0, 2).shape() == Shape{3, 2});
   CHECK(shares(a, diagonal(a)));
-  CHECK(values(diag(array{1, 2}, -1)) == List{0, 0, 0, 1, 0, 0, 0, 2, 0});
-  CHECK(values(diag(diag(array{1, 2}, 1), 1)) == List{1, 2});
+  CHECK(values(diag(array{1, 2}, -1)) == Values{0, 0, 0, 1, 0, 0, 0, 2, 0});
+  CHECK(values(diag(diag(array{1, 2}, 1), 1)) == Values{1, 2});
   CHECK(trace(ones({3, 3}, Dtype::int8)).dtype() == Dtype::int32);
-  CHECK(values(trace(a)) == List{15});
+  CHECK(values(trace(a)) == Values{15});
 }
 
 TEST_CASE("as_strided reads elements in row order, whatever the layout") {
   array t = transpose(ramp({2, 5}, 0));
-  CHECK(values(as_strided(t, {3}, {1}, 2)) == List{1, 6, 2});
-  CHECK(values(as_strided(flip(ramp({5}, 0)), {2, 3}, {1, 1})) == List{4, 3, 2, 3, 2, 1});
-  CHECK(values(as_strided(ramp({5}, 0), {3}, {-2}, 4)) == List{4, 2, 0});
-  CHECK(values(as_strided_add(ones({3, 3}), 5, {1, 1})) == List{1, 2, 3, 2, 1});
+  CHECK(values(as_strided(t, {3}, {1}, 2)) == Values{1, 6, 2});
+  CHECK(values(as_strided(flip(ramp({5}, 0)), {2, 3}, {1, 1})) == Values{4, 3, 2, 3, 2, 1});
+  CHECK(values(as_strided(ramp({5}, 0), {3}, {-2}, 4)) == Values{4, 2, 0});
+  CHECK(values(as_strided_add(ones({3, 3}), 5, {1, 1})) == Values{1, 2, 3, 2, 1});
   array half = as_strided_add(ones({4096}, Dtype::float16), 1, {0});
-  CHECK(values(half) == List{4096});
+  CHECK(values(half) == Values{4096});
 }
 
 TEST_CASE("rules of shape and axes") {
@@ -355,11 +349,11 @@ TEST_CASE("rules of joins and padding") {
 TEST_CASE("empty arrays pass through every movement") {
   array e = zeros({0, 3});
   CHECK(reshape(e, {3, 0, 2}).eval().size() == 0);
-  CHECK(values(concatenate({e, ramp({1, 3})})) == List{1, 2, 3});
+  CHECK(values(concatenate({e, ramp({1, 3})})) == Values{1, 2, 3});
   CHECK(flip(e).eval().size() == 0);
   CHECK(transpose(e).eval().shape() == Shape{3, 0});
   CHECK(broadcast_to(zeros({0, 1}), {4, 0, 3}).eval().size() == 0);
-  CHECK(values(sum(slice_update(e, array(1.0f), {0, 0}, {0, 3}))) == List{0});
+  CHECK(values(sum(slice_update(e, array(1.0f), {0, 0}, {0, 3}))) == Values{0});
   CHECK(dynamic_slice(e, array{0}, {1}, {0, 2}).eval().shape() == Shape{0, 2});
   CHECK(diff(e, 1, 0).eval().size() == 0);
   CHECK(roll(e, 1).eval().size() == 0);

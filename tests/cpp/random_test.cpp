@@ -5,17 +5,12 @@
 
 #include "mx.h"
 #include "ops/random_params.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
 
-template <class T>
-std::vector<T> values(const array& a) {
-  array c = contiguous(astype(a, dtype_of<T>()));
-  c.eval();
-  return {c.data<T>(), c.data<T>() + c.size()};
-}
 using Words = std::vector<uint32_t>;
 
 }  // namespace
@@ -57,13 +52,13 @@ TEST_CASE("words_of_an_array_are_the_halves_of_blocks") {
 TEST_CASE("a_batch_of_keys_draws_what_each_key_draws") {
   array keys = random::split(random::key(3), 5);
   auto draw = [](const Arrays& in) { return Arrays{random::bits({7}, 2, in[0])}; };
-  array batch = vmap(draw, {keys}, {0}, [](size_t n) { return BatchAxes(n, 0); })[0];
+  array batch = vmap(draw, {keys}, {0}, front)[0];
   for (int i = 0; i < 5; ++i) CHECK(array_equal(take(batch, i, 0), draw({take(keys, i, 0)})[0]).item<bool>());
 }
 
 TEST_CASE("examples_of_a_batch_draw_their_own_without_a_key") {
   auto noisy = [](const Arrays& in) { return Arrays{in[0] + random::uniform({})}; };
-  std::vector<float> got = values<float>(vmap(noisy, {zeros({100})}, {0}, [](size_t n) { return BatchAxes(n, 0); })[0]);
+  std::vector<float> got = values<float>(vmap(noisy, {zeros({100})}, {0}, front)[0]);
   CHECK(std::set<float>(got.begin(), got.end()).size() == 100);
 }
 

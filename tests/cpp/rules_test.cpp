@@ -13,11 +13,11 @@
 #include "transforms/rules.h"
 #include "transforms/vjp.h"
 #include "transforms/vmap.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-BatchAxes front(size_t n) { return BatchAxes(n, 0); }
 array matrix(int64_t m, int64_t n) {
   return array::from<float>(std::vector<float>(static_cast<size_t>(m * n), 0.5f), {m, n});
 }

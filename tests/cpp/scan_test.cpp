@@ -12,16 +12,11 @@
 #include "ops/scan.h"
 #include "transforms/jvp.h"
 #include "transforms/vjp.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-std::vector<double> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::float64));
-  flat.eval();
-  return {flat.data<double>(), flat.data<double>() + flat.size()};
-}
-using Values = std::vector<double>;
 const double inf = INFINITY;
 }  // namespace
 

@@ -15,16 +15,11 @@
 #include "ops/sort.h"
 #include "transforms/jvp.h"
 #include "transforms/vjp.h"
+#include "helpers.h"
 
 using namespace mx;
 
 namespace {
-std::vector<double> values(const array& x) {
-  array flat = contiguous(astype(x, Dtype::float64));
-  flat.eval();
-  return {flat.data<double>(), flat.data<double>() + flat.size()};
-}
-using Values = std::vector<double>;
 
 array scrambled(int64_t n, Dtype t, int64_t range) {
   std::mt19937 rng(7);

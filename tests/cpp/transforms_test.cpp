@@ -4,13 +4,9 @@
 #include <cmath>
 
 #include "mx.h"
+#include "helpers.h"
 
 using namespace mx;
-
-namespace {
-BatchAxes front(size_t n) { return BatchAxes(n, 0); }
-float at(const array& a, int64_t i) { return a.eval(), reshape(a, {-1}).eval().data<float>()[i * reshape(a, {-1}).eval().strides()[0]]; }
-}  // namespace
 
 TEST_CASE("derivatives of sin to third order") {
   Function f = [](const Arrays& x) -> Arrays { return {sin(x[0])}; };

@@ -3,7 +3,7 @@
 import numpy as np
 
 import mxform as mx
-from specs import C, a, at, row
+from specs import INT32, IS_BOOL, SAME, C, a, at, row
 
 FLOATS = ("float32", "float64")
 
@@ -100,10 +100,45 @@ def control(name, f, ref, *cases, **kw):
     return row(name, f, ref, *cases, sums=True, ulp=32, **kw)
 
 
+def counted(x, n):
+    """Integer and boolean carries beside a floating one."""
+    def step(c, v):
+        s, k, seen = c
+        return (s * v + k.astype(v.dtype), k + 1, mx.logical_or(seen, v > 0)), k
+
+    (s, k, seen), ks = mx.scan(step, (mx.ones_like(x[0]) if len(x) else mx.ones(x.shape[1:], x.dtype), n, mx.zeros(x.shape[1:], mx.bool_)), x)
+    return s, k, seen, ks
+
+
+def counted_ref(x, n):
+    s, k, seen, ks = np.ones(x.shape[1:], x.dtype), n, np.zeros(x.shape[1:], bool), []
+    for v in x:
+        ks.append(k)
+        s, k, seen = s * v + k.astype(x.dtype), k + 1, seen | (v > 0)
+    return s, k, seen, np.array(ks, n.dtype)
+
+
+def rotation(z, x):
+    """A complex carry, also squared."""
+    return mx.scan(lambda c, v: (c * v + mx.square(c) * 0.25, c), z, x)
+
+
+def rotation_ref(z, x):
+    cs = []
+    for v in x:
+        cs.append(z)
+        z = z * v + z * z * np.asarray(0.25, z.dtype)
+    return z, np.stack(cs)
+
+
 STEPS = [C(a(2), a(3, 2), a(2)), C(a(), a(4), a()), C(a(2), a(0, 2), a(2)), C(a(2), a(3, 2), a(2), reverse=True)]
 
 SPECS = [
     control("scan", recurrence, recurrence_ref, *STEPS, order=3),
+    control("scan_of_halves", recurrence, recurrence_ref, *STEPS[:2], dtypes=("float16", "bfloat16"), fd=False, tol=1e-2),
+    control("scan_of_complex", rotation, rotation_ref, C(a(2), a(3, 2)), C(a(), a(2)), dtypes=("complex64",), tol=1e-5),
+    control("scan_of_integers", counted, counted_ref, C(a(3, 2), at(2, "int32")), C(a(2), at(0, "int32")),
+            out=(SAME, INT32, IS_BOOL, INT32)),
     control("scan_nested", nested, nested_ref, C(a(2, 3, 2)), C(a(3, 1, 1))),
     control("while_loop", until, until_ref, C(a(2), a(2, lo=1.2, hi=1.9)), C(a(), a(lo=1.1, hi=1.9)), domain=(0.5, 2.0)),
     control("switch", chosen, chosen_ref, C(at(0, "int32"), a(2), a(2)), C(at(1, "int32"), a(2, 2), a(2, 2)), C(at(2, "int32"), a(), a()),
@@ -111,6 +146,8 @@ SPECS = [
     control("cond", condition, condition_ref, C(a(2, lo=0.5), a(2)), C(a(2, hi=-0.5), a(2)), C(a(), a()), order=3),
     control("fori_loop", powers, powers_ref, C(a(2)), C(a())),
     control("associative_scan", affine, affine_ref, C(a(5), a(5)), C(a(2, 3), a(2, 3)), C(a(1), a(1)), C(a(0), a(0))),
+    control("while_loop_of_complex", until, until_ref, C(a(2), a(2)), dtypes=("complex64",), domain=(0.5, 2.0), tol=1e-5),
+    control("cond_of_halves", condition, condition_ref, C(a(2, lo=0.5), a(2)), C(a(2, hi=-0.5), a(2)), dtypes=("float16",), fd=False, tol=1e-2),
     control("map", lambda x: mx.map(lambda r: mx.sin(r).sum(), x), lambda x: np.sin(x).sum(-1), C(a(3, 2)), C(a(1, 4))),
     control("map_in_batches", lambda x: mx.map(lambda r: mx.sin(r).sum(), x, batch_size=2), lambda x: np.sin(x).sum(-1),
             C(a(5, 2)), C(a(4, 2)), C(a(1, 2)), C(a(0, 2))),

@@ -1,6 +1,10 @@
 """test_control.py — cond, switch, scan, while_loop, fori_loop, map and associative_scan: structure, errors, tracing and
 memory. Values and derivatives are rows of specs_control.py."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -127,6 +131,212 @@ def test_a_carry_of_a_batch_is_found_through_several_steps():
         return mx.scan(lambda c, _: ((x, c[0], c[1]), c[2]), (mx.array(0.0),) * 3, length=4)[1]
 
     assert mx.vmap(f)(mx.array([1.0, 2.0])).tolist() == [[0, 0, 0, 1], [0, 0, 0, 2]]
+
+
+def test_a_value_may_be_looked_at_while_a_function_is_differentiated():
+    def f(x):
+        y = mx.while_loop(lambda s: s < 10, lambda s: s * x, x, max_steps=9)
+        z = mx.scan(lambda s, v: (s * v, None), y, mx.array([1.0, 2.0]))[0]
+        return z * 2 if z > 40 else z * 3
+
+    assert mx.grad(f)(mx.array(3.0)).item() == 108  # of 4 x**3
+    assert mx.grad(mx.grad(f))(mx.array(3.0)).item() == 72
+
+
+def test_loops_over_captured_arrays_of_outer_loops_and_transformations():
+    """The derivative of a loop inside a loop, with respect to what both capture; against Python's loops."""
+    xs = mx.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+
+    def with_scans(w):
+        def step(c, x):
+            g = mx.grad(lambda u: mx.scan(lambda d, y: (mx.sin(d * u * w + y), None), c, x)[0])(c * w)
+            return g, g * w
+        return mx.scan(step, mx.array(0.7), xs)[1].sum()
+
+    def with_python(w):
+        c, ys = mx.array(0.7), []
+        for x in xs:
+            def inner(u):
+                d = c
+                for y in x:
+                    d = mx.sin(d * u * w + y)
+                return d
+            c = mx.grad(inner)(c * w)
+            ys.append(c * w)
+        return mx.stack(ys).sum()
+
+    w = mx.array([0.9, 0.5])
+    assert mx.allclose(mx.vmap(with_scans)(w), mx.vmap(with_python)(w))
+    assert mx.allclose(mx.vmap(mx.grad(with_scans))(w), mx.vmap(mx.grad(with_python))(w), atol=1e-5)
+    assert mx.allclose(mx.vmap(mx.grad(mx.grad(with_scans)))(w), mx.vmap(mx.grad(mx.grad(with_python)))(w), atol=1e-4)
+
+
+def test_custom_rules_and_checkpoints_keep_inside_loops():
+    @mx.custom_function
+    def square(x):
+        return x * x
+
+    square.vjp(lambda primal, cotangent, output: cotangent * primal * 20)
+    f = lambda x: mx.scan(lambda c, _: (square(c), None), x, length=2)[0]  # noqa: E731
+    assert mx.vmap(mx.grad(f))(mx.array([2.0, 1.0])).tolist() == [3200, 400]
+    g = mx.checkpoint(lambda c: mx.sin(c) * c)
+    inside = lambda x: mx.fori_loop(0, 3, lambda i, c: g(c), x)  # noqa: E731
+    x = mx.array(2.0)
+    assert mx.allclose(mx.grad(inside)(x), mx.grad(lambda x: g(g(g(x))))(x))
+    assert mx.allclose(mx.grad(mx.checkpoint(inside))(x), mx.grad(inside)(x))
+
+
+def nest(loop, f, depth):
+    return f if depth == 0 else lambda x: loop(nest(loop, f, depth - 1), x)
+
+
+NESTS = {
+    "scan": lambda f, x: mx.scan(lambda c, _: (f(c), None), x, length=1)[0],
+    "while_loop": lambda f, x: mx.while_loop(lambda s: s[1] < 1, lambda s: (f(s[0]), s[1] + 1), (x, 0), max_steps=2)[0],
+    "cond": lambda f, x: mx.cond(x > -9, f, lambda x: x * 1, x),
+}
+
+
+@pytest.mark.parametrize("loop", NESTS)
+def test_fifty_loops_in_each_other_are_transformed_once_each(loop):
+    """A transformation that looked at a body twice would take 2**50 steps."""
+    f = nest(NESTS[loop], mx.sin, 50)
+    x = mx.array(1.0)
+    assert mx.allclose(mx.grad(f)(x), mx.cos(x))
+    assert mx.allclose(mx.jvp(f, [x], [x])[1][0], mx.cos(x))
+    assert mx.allclose(mx.vmap(mx.grad(f))(x[None]), mx.cos(x))
+
+
+def test_twenty_thousand_conds_in_a_row():
+    def f(x):
+        for _ in range(20_000):
+            x = mx.cond(x > 0, lambda v: v - 1, lambda v: v + 3, x)
+        return x
+
+    assert f(mx.array(2.0)).item() == 2 and mx.grad(f)(mx.array(2.0)).item() == 1
+
+
+# ---- numbers and dtypes
+
+def test_numbers_take_on_the_dtype_of_the_carry():
+    half = mx.ones((), mx.float16)
+    assert mx.scan(lambda c, x: (0.5, c), half, length=2)[0].dtype == mx.float16
+    assert mx.while_loop(lambda s: s > 0, lambda s: 0, half).dtype == mx.float16
+    for f in (lambda: mx.cond(True, lambda x: 0.0, lambda x: x, half), lambda: mx.cond(True, lambda x: x, lambda x: 0, half)):
+        assert f().dtype == mx.float16
+
+
+def test_an_initial_number_takes_on_the_dtype_that_the_step_gives_it():
+    total, seen = mx.scan(lambda c, x: (c + x, c), 0, mx.array([0.5, 1.5]))
+    assert total.item() == 2 and seen.tolist() == [0, 0.5]
+    assert mx.while_loop(lambda v: v < 3, lambda v: v * 1.5, 1).item() == 3.375
+    assert mx.fori_loop(0, 3, lambda i, v: v + 0.5, 0).item() == 1.5
+    with pytest.raises(ValueError, match="enters as int32.* leaves as float32"):
+        mx.scan(lambda c, x: (c + x, c), mx.array(0), mx.array([0.5]))
+
+
+def test_loops_of_nothing():
+    assert mx.scan(lambda c, x: (None, None), None, length=3) == (None, None)
+    carry, ys = mx.scan(lambda c, x: (c, {"y": 2}), mx.array(1.0), mx.zeros((0, 3)))
+    assert carry.item() == 1 and ys["y"].shape == (0,)
+    w = mx.array(3.0)
+    assert mx.grad(lambda w: mx.scan(lambda c, x: (c * w, None), mx.array(1.0), mx.zeros(0))[0])(w).item() == 0
+    assert mx.vmap(lambda c: mx.scan(lambda c, _: (c * 2, c), c, length=2))(mx.zeros((0,)))[1].shape == (0, 2)
+
+
+# ---- random draws
+
+def test_every_step_draws_its_own_numbers():
+    mx.random.seed(3)
+    loops = {
+        "scan": mx.scan(lambda c, _: (c, mx.random.uniform()), 0, length=4)[1],
+        "fori_loop": mx.fori_loop(0, 4, lambda i, v: mx.concatenate([v[1:], mx.random.uniform(shape=(1,))]), mx.zeros(4)),
+        "while_loop": mx.while_loop(lambda s: s[1] < 4, lambda s: (mx.concatenate([s[0][1:], mx.random.uniform(shape=(1,))]), s[1] + 1),
+                                    (mx.zeros(4), 0), max_steps=6)[0],
+        "map": mx.map(lambda x: x + mx.random.uniform(), mx.zeros(4)),
+        "vmap of scan": mx.vmap(lambda x: mx.scan(lambda c, _: (c, x + mx.random.uniform()), 0, length=2)[1])(mx.zeros(2)),
+        "scan of scan": mx.scan(lambda c, _: (c, mx.scan(lambda c, _: (c, mx.random.uniform()), 0, length=2)[1]), 0, length=2)[1],
+    }
+    for name, drawn in loops.items():
+        assert len(set(drawn.flatten().tolist())) == 4, name
+
+
+def test_the_backward_pass_sees_the_draws_of_the_forward_pass():
+    f = lambda x: mx.scan(lambda c, _: (c * mx.random.normal(), None), x, length=5)[0]  # noqa: E731
+    value, slope = mx.value_and_grad(f)(mx.array(1.0))
+    assert mx.allclose(value, slope)
+
+
+# ---- running
+
+def test_an_endless_loop_can_be_interrupted():
+    code = """
+import os, signal, threading
+import mxform as mx
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    mx.eval(mx.while_loop(lambda s: s >= 0, lambda s: s * 1, mx.array(1)))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "interrupted\n", done.stderr
+
+
+def test_threads_run_loops_of_their_own():
+    def work(k):
+        return [mx.scan(lambda c, x: (c + x, c), mx.array(float(k)), mx.ones(20))[0].item() for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [[20.0 + k] * 20 for k in range(4)]
+
+
+def test_checks_for_nans_see_into_steps():
+    f = lambda: mx.scan(lambda c, x: (mx.log(c - x), None), mx.array(1.0), mx.ones(3))[0]  # noqa: E731
+    with mx.debug_nans(), pytest.raises(FloatingPointError, match=r"\[log\]"):
+        mx.eval(f())
+    with mx.debug_nans():
+        assert mx.scan(lambda c, x: (c + x, c), mx.array(1.0), mx.ones(3))[1].tolist() == [1, 2, 3]
+
+
+def test_a_loop_is_exported_with_its_bodies(tmp_path):
+    w = mx.eye(3) * 0.5
+
+    def f(xs):
+        h, sums = rnn(w, xs)
+        h = mx.while_loop(lambda s: (s < 30).any(), lambda s: s * 1.7 + 1, h, max_steps=40)
+        return mx.cond(h.sum() > 0, lambda h: h * 2, lambda h: h, h), sums
+
+    xs = mx.random.normal((5, 3), key=mx.random.key(1))
+    mx.export_function(str(tmp_path / "f.mlxfn"), f, xs)
+    read = mx.import_function(str(tmp_path / "f.mlxfn"))
+    for got, want in zip(read(xs), f(xs)):
+        assert mx.allclose(got, want)
+    gradient = lambda f: mx.grad(lambda xs: f(xs)[0].sum())(xs)  # noqa: E731
+    assert mx.allclose(gradient(read), gradient(f))
+
+
+def test_a_step_writes_over_no_array_but_its_own():
+    base = mx.arange(6).astype(mx.float32)
+    view, start = base[::2], mx.zeros(4, mx.int32)
+
+    def fill(i, v):
+        v[i] = i
+        return v
+
+    assert mx.scan(lambda c, _: (c + 1, c), view, length=3)[1].tolist() == [[0, 2, 4], [1, 3, 5], [2, 4, 6]]
+    assert mx.fori_loop(0, 4, fill, start).tolist() == [0, 1, 2, 3]
+    assert base.tolist() == [0, 1, 2, 3, 4, 5] and start.tolist() == [0, 0, 0, 0]
+
+
+def test_a_batched_branch_leaks_no_nan_into_derivatives():
+    x = mx.array([0.0, 1.0])
+    for then in (mx.sqrt, lambda x: mx.log(x) / x, lambda x: mx.power(x, 0.5) * mx.exp(1 / x)):
+        f = lambda x: mx.cond(x > 0, then, lambda x: x, x)  # noqa: B023, E731
+        first = mx.grad(lambda x: mx.vmap(f)(x).sum())  # noqa: B023
+        second = mx.grad(lambda x: first(x).sum())  # noqa: B023
+        assert first(x)[0].item() == 1 and second(x)[0].item() == 0
+        assert mx.allclose(first(x)[1], mx.grad(then)(x[1])) and mx.allclose(second(x)[1], mx.grad(mx.grad(then))(x[1]))
 
 
 # ---- memory

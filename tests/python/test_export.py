@@ -1,6 +1,6 @@
-"""test_export.py — functions as files: every operation, every transformation, several traces, shapeless ones, damage.
+"""test_export.py — functions as files: every operation, every transformation, several traces, damage; pictures of graphs.
 
-The checker of the table's rows is in checks_export.py; the fuzzed files are in fuzz_files.py.
+The checker of the table's rows is in checks_export.py, shapeless exports in test_export_shapeless.py, fuzzed files in fuzz_files.py.
 """
 
 import io
@@ -312,102 +312,6 @@ def test_threads_may_call_and_release(path):
     for t in threads:
         t.join()
     assert not failed
-
-
-# ---- shapeless
-
-W, B, TABLE = normal(8, 5), normal(5), normal(64, 8)
-
-
-def attention(q, k, v):
-    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
-    n, m = scores.shape[-1], scores.shape[-2]
-    causal = mx.arange(m)[:, None] + (n - m) >= mx.arange(n)[None]
-    return mx.softmax(mx.where(causal, scores, -1e9), axis=-1) @ v
-
-
-OPEN = {  # name: function, shapes of the example, other shapes it must take, shapes it must refuse
-    "a layer": (lambda x: x @ W + B, [(3, 8)], [[(1, 8)], [(7, 8)], [(0, 8)], [(1000, 8)]], [[(3, 9)], [(3,)]]),
-    "batches of one": (lambda x: x @ W + B, [(1, 8)], [[(1, 8)], [(7, 8)]], []),
-    "weights as inputs": (lambda x, w, b, v: mx.maximum(x @ w + b, 0) @ v, [(4, 4), (4, 4), (4,), (4, 4)],
-                          [[(1, 2), (2, 3), (3,), (3, 5)]], [[(1, 2), (3, 3), (3,), (3, 5)]]),
-    "mean": (lambda x: x - mx.mean(x, axis=-1, keepdims=True) + mx.mean(x), [(3, 4)], [[(1, 1)], [(5, 7)], [(100, 3)]], []),
-    "variance": (lambda x: mx.var(x, axis=0, ddof=1) + mx.std(x), [(3, 4)], [[(5, 7)], [(2, 2)]], []),
-    "broadcast": (lambda x, y: x + y, [(3, 1), (1, 4)], [[(6, 1), (1, 9)], [(1, 1), (1, 1)]], []),
-    "reshape": (lambda x: (x.reshape(x.shape[0], -1), x.reshape(-1), x.reshape(x.shape[0] * x.shape[1], x.shape[2])), [(3, 4, 5)],
-                [[(1, 1, 1)], [(6, 2, 3)], [(2, 0, 3)]], []),
-    "reshape to even rows": (lambda x: x.reshape(-1, 2), [(4, 4)], [[(1, 2)], [(6, 3)]], [[(3, 3)]]),
-    "heads": (lambda x: x.reshape(*x.shape[:2], 4, 2).transpose(0, 2, 1, 3), [(2, 3, 8)], [[(1, 1, 8)], [(5, 6, 8)]], [[(2, 3, 7)]]),
-    "attention": (attention, [(2, 3, 4, 8)] * 3, [[(1, 1, 1, 8)] * 3, [(1, 1, 2, 8), (1, 1, 5, 8), (1, 1, 5, 3)]], [[(1, 1, 2, 8), (1, 2, 5, 8), (1, 2, 5, 3)]]),
-    "attention of equal sizes": (attention, [(4, 4, 4, 4)] * 3, [[(1, 1, 2, 8), (1, 1, 5, 8), (1, 1, 5, 3)]], []),
-    "self attention": (lambda x: attention(x, x, x), [(1, 1, 4, 8)], [[(1, 1, 1, 8)], [(3, 2, 7, 8)]], []),
-    "mask": (lambda x: x * mx.tril(mx.ones((x.shape[0],) * 2)), [(4, 4)], [[(1, 1)], [(9, 9)]], [[(4, 5)]]),
-    "slices": (lambda x: x[:-1] + x[1:], [(8, 4)], [[(5, 2)], [(2, 1)]], []),
-    "reversed and strided": (lambda x: (x[::-1], x[::2], x[: x.shape[0] // 2]), [(8, 4)], [[(5, 2)], [(101, 2)], [(1, 3)]], []),
-    "the first five": (lambda x: x[:5], [(8, 4)], [[(5, 2)], [(100, 2)]], [[(4, 2)]]),
-    "table": (lambda x: x + TABLE[: x.shape[1]], [(2, 4, 8)], [[(1, 64, 8)], [(1, 1, 8)]], [[(1, 65, 8)]]),
-    "split": (lambda x: mx.split(x, 2), [(8, 4)], [[(6, 2)]], [[(5, 2)]]),
-    "concatenate": (lambda x, y: mx.concatenate([x, y]), [(8, 4), (3, 4)], [[(5, 2), (1, 2)]], [[(5, 2), (1, 3)]]),
-    "pad to eight": (lambda x: mx.pad(x, [(0, -x.shape[0] % 8), (1, 2)]), [(5, 4)], [[(1, 5)], [(16, 3)], [(17, 3)]], []),
-    "python numbers": (lambda x: x / np.sqrt(x.shape[-1]) + 0.1 / x.shape[0] + np.log(x.shape[0]), [(5, 4)], [[(1, 1)], [(7, 2)]], []),
-    "squeeze": (lambda x: x.squeeze(), [(1, 4)], [[(1, 5)]], [[(2, 5)]]),
-    "nothing changes": (lambda x: x + mx.zeros((3,)), [(3,)], [[(3,)]], [[(4,)]]),
-    "scalar": (lambda x: x + 1, [()], [[()]], [[(1,)]]),
-    "gradient": (lambda x: mx.grad(lambda y: mx.mean(mx.tanh(y @ W)))(x), [(2, 8)], [[(1, 8)], [(5, 8)]], []),
-    "batch": (lambda x: mx.vmap(lambda y: y @ W + 1)(x), [(2, 3, 8)], [[(1, 1, 8)], [(5, 2, 8)]], []),
-    "compiled": (lambda x: mx.compile(lambda y: mx.exp(y @ W + 1) * y.shape[0])(x), [(3, 8)], [[(1, 8)], [(5, 8)]], []),
-    "checkpoint": (lambda x: mx.checkpoint(lambda y: mx.exp(y @ W) * y.shape[0] + mx.mean(y))(x), [(3, 8)], [[(2, 8)], [(5, 8)]], []),
-    "convolution": (lambda x: mx.conv1d(x, W[:3, :, None].transpose(1, 0, 2) @ mx.ones((1, 2)), stride=2, padding=1), [(1, 9, 2)],
-                    [[(2, 4, 2)], [(3, 20, 2)]], []),
-    "index": (lambda x: (x[0], x[:, -1], x[mx.array([0, 2])], mx.take(TABLE, mx.argmax(x, axis=1), axis=0)), [(4, 4)], [[(3, 5)], [(9, 1)]], [[(0, 5)]]),
-}
-
-
-@pytest.mark.parametrize("name", OPEN)
-def test_shapeless(name, path):
-    f, example, takes, refuses = OPEN[name]
-    mx.export_function(path, f, *[normal(*s) for s in example], shapeless=True)
-    g = mx.import_function(path)
-    for shapes in [example, *takes]:
-        xs = [normal(*s) for s in shapes]
-        want = f(*xs)
-        for got, w in zip(g(*xs), want if isinstance(want, (tuple, list)) else [want], strict=True):
-            assert got.dtype == w.dtype and got.shape == w.shape and np.array_equal(np.array(got), np.array(w), equal_nan=True), shapes
-    for shapes in refuses:
-        with pytest.raises((ValueError, IndexError)):
-            mx.eval(g(*[normal(*s) for s in shapes]))
-
-
-REFUSED = {
-    "a loop over an axis": (lambda x: sum(x[i] for i in range(x.shape[0])), "the operation slice depends on the size of axis 0 of input 0"),
-    "a branch": (lambda x: x + 1 if x.shape[0] > 100 else x * 2, "the operation (add|multiply) depends on the sizes"),
-    "a near branch": (lambda x: x + 1 if x.shape[0] > 4 else x * 2, "depends on the size of axis 0"),
-    "a constant made outside": (lambda x: x * mx.array(np.tri(x.shape[0], dtype=np.float32)), r"a constant of shape \(4, 4\), used by the operation multiply"),
-    "a number from a table": (lambda x: x * [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0][x.shape[0] % 10], "constant that the operation (broadcast|multiply)"),
-    "odd sizes": (lambda x: x.reshape(-1) if x.shape[0] % 7 == 5 else x, "depends on the sizes?"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_shapeless_refuses(name, path):
-    f, text = REFUSED[name]
-    with pytest.raises(ValueError, match="shapeless=True: .*" + text + ".*exporter"):
-        mx.export_function(path, f, normal(4, 4), shapeless=True)
-    assert not os.path.exists(path)
-
-
-def test_shapeless_traces_side_by_side(path):
-    with mx.exporter(path, lambda x: mx.sum(x, axis=-1), shapeless=True) as export:
-        export(normal(3, 4))
-        export(normal(3, 4, 5))
-        export(mx.zeros((3, 4), mx.int32))
-        with pytest.raises(RuntimeError, match="already"):
-            export(normal(7, 2))
-    f = mx.import_function(path)
-    for shape in [(1, 1), (5, 6, 7)]:
-        x = normal(*shape)
-        assert mx.array_equal(f(x)[0], mx.sum(x, axis=-1))
-    assert f(mx.ones((2, 2), mx.int32))[0].dtype == mx.int32
 
 
 # ---- files

@@ -46,7 +46,7 @@ def test_a_program_names_values_types_parameters_and_lines():
     assert p.input_types == (struct(3, 4), struct(2, 3))
     assert p.output_types == struct(2, 1)
     assert p.counts() == {"matmul": 1, "max": 1, "broadcast": 1, "multiply": 1}
-    assert p.flops == 2 * 2 * 3 * 4 + 8 + 2 and p.bytes == 4 * (12 + 6 + 8) + 4 * (8 + 2) + 4 * (2 + 2 + 2)
+    assert p.flops == 2 * 2 * 3 * 4 + 8 + 2 and p.bytes == 4 * (12 + 6 + 8) + 4 * (8 + 2) + 4 * (2 + 1 + 2)  # a broadcast reads one element
 
 
 def test_steps_can_be_read_one_by_one():

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "backend/cpu/clones.h"
+#include "backend/cpu/fast_rows.h"
 #include "backend/cpu/loops.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/reduce_loops.h"
@@ -332,15 +333,6 @@ class Softmax {
   int64_t size_;  ///< Bytes of an input element.
   Math<T> math_;
 };
-
-template <class F>
-void in_work_type(Dtype t, F&& f) {
-  if (t == Dtype::float64) {
-    f(TypeTag<double>());
-  } else {
-    f(TypeTag<float>());
-  }
-}
 
 }  // namespace
 

@@ -171,34 +171,29 @@ void fft_kernel(const Task& task) {
   }
 }
 
-void rfft_kernel(const Task& task) {
-  const auto& p = task.params.get<RfftParams>();
+namespace {
+
+// Between real numbers and coefficients along an axis; `n` of the former. `rows` does it for rows that lie together.
+template <class Params>
+void real_axis(const Task& task, void (*rows)(const float*, float*, int64_t count, int64_t n, float scale, float interior)) {
+  const auto& p = task.params.get<Params>();
   const array& x = task.in[0];
   array& out = task.out[0];
   if (out.size() == 0) return;
   Around from(x.shape(), p.axis), to(out.shape(), p.axis);
+  int64_t n = x.dtype() == Dtype::float32 ? from.n : to.n;
   auto scale = static_cast<float>(p.scale), interior = static_cast<float>(p.interior);
   Contiguous in(x);
-  if (from.inner == 1) return real_rows(in.data(), out.data<float>(), from.outer, from.n, scale, interior);
-  Scratch rows(x.n_bytes()), made(out.n_bytes());
-  copy_axis_last(in.data(), rows.as<void>(), from, sizeof(float));
-  real_rows(rows.as<float>(), made.as<float>(), from.outer * from.inner, from.n, scale, interior);
-  copy_axis_back(made.as<void>(), out.bytes(), to, sizeof(complex64_t));
+  if (from.inner == 1) return rows(in.data(), out.data<float>(), from.outer, n, scale, interior);
+  Scratch read(x.n_bytes()), made(out.n_bytes());
+  copy_axis_last(in.data(), read.as<void>(), from, x.itemsize());
+  rows(read.as<float>(), made.as<float>(), from.outer * from.inner, n, scale, interior);
+  copy_axis_back(made.as<void>(), out.bytes(), to, out.itemsize());
 }
 
-void irfft_kernel(const Task& task) {
-  const auto& p = task.params.get<IrfftParams>();
-  const array& x = task.in[0];
-  array& out = task.out[0];
-  if (out.size() == 0) return;
-  Around from(x.shape(), p.axis), to(out.shape(), p.axis);
-  auto scale = static_cast<float>(p.scale), interior = static_cast<float>(p.interior);
-  Contiguous in(x);
-  if (from.inner == 1) return real_rows_back(in.data(), out.data<float>(), to.outer, to.n, scale, interior);
-  Scratch rows(x.n_bytes()), made(out.n_bytes());
-  copy_axis_last(in.data(), rows.as<void>(), from, sizeof(complex64_t));
-  real_rows_back(rows.as<float>(), made.as<float>(), to.outer * to.inner, to.n, scale, interior);
-  copy_axis_back(made.as<void>(), out.bytes(), to, sizeof(float));
-}
+}  // namespace
+
+void rfft_kernel(const Task& task) { real_axis<RfftParams>(task, real_rows); }
+void irfft_kernel(const Task& task) { real_axis<IrfftParams>(task, real_rows_back); }
 
 }  // namespace mx::cpu

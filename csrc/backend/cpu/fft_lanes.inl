@@ -1,9 +1,10 @@
 // fft_lanes.inl — the templates behind fft_lanes.h, included by the file of each instruction set after it has defined
-//   struct Simd { V (a vector of floats), lanes, fma(a, b, c) = a * b + c, fms = a * b - c, fnma = c - a * b }
+//   Simd<float>: V, lanes, load, store, set1, fma(a, b, c) = a * b + c, fms(a, b, c) = a * b - c
 // Everything is inlined into the functions of the table, so that it is compiled for that instruction set.
 
-using V = Simd::V;
-constexpr int L = Simd::lanes;
+using S = Simd<float>;
+using V = S::V;
+constexpr int L = S::lanes;
 
 struct C {
   V re, im;
@@ -16,13 +17,6 @@ MX_INLINE void unroll(F&& f) {
   (std::make_integer_sequence<int, N>());
 }
 
-MX_INLINE V load(const float* p) {
-  V v;
-  __builtin_memcpy(&v, p, sizeof(V));
-  return v;
-}
-MX_INLINE void store(float* p, V v) { __builtin_memcpy(p, &v, sizeof(V)); }
-MX_INLINE V all(float x) { return V{} + x; }
 
 MX_INLINE C operator+(C a, C b) { return {a.re + b.re, a.im + b.im}; }
 MX_INLINE C operator-(C a, C b) { return {a.re - b.re, a.im - b.im}; }
@@ -30,7 +24,7 @@ MX_INLINE C operator*(C a, float b) { return {a.re * b, a.im * b}; }
 // a * -i and a * i.
 MX_INLINE C down(C a) { return {a.im, -a.re}; }
 MX_INLINE C up(C a) { return {-a.im, a.re}; }
-MX_INLINE C times(C a, V re, V im) { return {Simd::fms(a.re, re, a.im * im), Simd::fma(a.re, im, a.im * re)}; }
+MX_INLINE C times(C a, V re, V im) { return {S::fms(a.re, re, a.im * im), S::fma(a.re, im, a.im * re)}; }
 
 // ---- transforms of a few numbers, in place, results in natural order
 
@@ -58,8 +52,8 @@ struct Small {
       unroll<H>([&](auto j) __attribute__((always_inline)) {
         constexpr int turn = (j + 1) * (k + 1) % R, at = (turn <= H ? turn : R - turn) - 1;
         constexpr float c = float(kRoots[which][0][at]), s = float(turn <= H ? kRoots[which][1][at] : -kRoots[which][1][at]);
-        even = {Simd::fma(sum[j].re, all(c), even.re), Simd::fma(sum[j].im, all(c), even.im)};
-        odd = {Simd::fma(difference[j].re, all(s), odd.re), Simd::fma(difference[j].im, all(s), odd.im)};
+        even = {S::fma(sum[j].re, S::set1(c), even.re), S::fma(sum[j].im, S::set1(c), even.im)};
+        odd = {S::fma(difference[j].re, S::set1(s), odd.re), S::fma(difference[j].im, S::set1(s), odd.im)};
       });
       x[k + 1] = even + down(odd);
       x[R - 1 - k] = even + up(odd);
@@ -117,7 +111,7 @@ void pass(Planes x, Planes y, const float* twiddles, int64_t m, int64_t s) {
     C c[R];
     unroll<R>([&](auto j) __attribute__((always_inline)) {
       int64_t at = (from + j * s * m) * L;
-      c[j] = {load(x.re + at), load(x.im + at)};
+      c[j] = {S::load(x.re + at), S::load(x.im + at)};
     });
     Small<R>::transform(c);
     unroll<R>([&](auto k) __attribute__((always_inline)) {
@@ -125,14 +119,14 @@ void pass(Planes x, Planes y, const float* twiddles, int64_t m, int64_t s) {
       if constexpr (k > 0) {
         if (w) c[k] = times(c[k], w[2 * k - 2], w[2 * k - 1]);
       }
-      store(y.re + at, c[k].re);
-      store(y.im + at, c[k].im);
+      S::store(y.re + at, c[k].re);
+      S::store(y.im + at, c[k].im);
     });
   };
   for (int64_t q = 0; q < s; ++q) butterfly(q, q, nullptr);
   for (int64_t p = 1; p < m; ++p) {
     V w[2 * R - 2];
-    unroll<2 * R - 2>([&](auto k) __attribute__((always_inline)) { w[k] = all(twiddles[k]); });
+    unroll<2 * R - 2>([&](auto k) __attribute__((always_inline)) { w[k] = S::set1(twiddles[k]); });
     twiddles += 2 * R - 2;
     for (int64_t q = 0; q < s; ++q) butterfly(q + s * p, q + s * R * p, w);
   }
@@ -146,11 +140,11 @@ void odd_pass(Planes x, Planes y, const float* twiddles, int64_t m, int64_t s, i
     const float* w = twiddles + (p - 1) * 2 * (r - 1);
     for (int64_t q = 0; q < s; ++q) {
       int64_t from = (q + s * p) * L, step = s * m * L, to = (q + s * r * p) * L;
-      auto read = [&](int j) __attribute__((always_inline)) { return C{load(x.re + from + j * step), load(x.im + from + j * step)}; };
+      auto read = [&](int j) __attribute__((always_inline)) { return C{S::load(x.re + from + j * step), S::load(x.im + from + j * step)}; };
       auto write = [&](int k, C c) __attribute__((always_inline)) {
-        if (p > 0 && k > 0) c = times(c, all(w[2 * k - 2]), all(w[2 * k - 1]));
-        store(y.re + to + k * s * L, c.re);
-        store(y.im + to + k * s * L, c.im);
+        if (p > 0 && k > 0) c = times(c, S::set1(w[2 * k - 2]), S::set1(w[2 * k - 1]));
+        S::store(y.re + to + k * s * L, c.re);
+        S::store(y.im + to + k * s * L, c.im);
       };
       C x0 = read(0), total = x0;
       for (int j = 0; j < half; ++j) {
@@ -163,9 +157,9 @@ void odd_pass(Planes x, Planes y, const float* twiddles, int64_t m, int64_t s, i
       for (int k = 1; k <= half; ++k) {
         C even = x0, odd = {V{}, V{}};
         for (int j = 0, turn = k; j < half; ++j) {
-          V c = all(roots[2 * turn]), d = all(roots[2 * turn + 1]);
-          even = {Simd::fma(sum[j].re, c, even.re), Simd::fma(sum[j].im, c, even.im)};
-          odd = {Simd::fma(difference[j].re, d, odd.re), Simd::fma(difference[j].im, d, odd.im)};
+          V c = S::set1(roots[2 * turn]), d = S::set1(roots[2 * turn + 1]);
+          even = {S::fma(sum[j].re, c, even.re), S::fma(sum[j].im, c, even.im)};
+          odd = {S::fma(difference[j].re, d, odd.re), S::fma(difference[j].im, d, odd.im)};
           turn += k;
           if (turn >= r) turn -= r;
         }
@@ -215,25 +209,25 @@ MX_INLINE void turn(V* rows) {
 }
 
 MX_INLINE C load_complex(const float* p) {
-  V a = load(p), b = load(p + L);
+  V a = S::load(p), b = S::load(p + L);
   return {pick<Even>(a, b), pick<Odd>(a, b)};
 }
 MX_INLINE void store_complex(float* p, C c) {
-  store(p, pick<Low>(c.re, c.im));
-  store(p + L, pick<High>(c.re, c.im));
+  S::store(p, pick<Low>(c.re, c.im));
+  S::store(p + L, pick<High>(c.re, c.im));
 }
 MX_INLINE C reversed(C c) { return {pick<Reversed>(c.re, c.re), pick<Reversed>(c.im, c.im)}; }
 
 void load_columns(const float* src, int64_t step, int64_t n, Planes to) {
   for (int64_t j = 0; j < n; ++j) {
     C c = load_complex(src + 2 * j * step);
-    store(to.re + j * L, c.re);
-    store(to.im + j * L, c.im);
+    S::store(to.re + j * L, c.re);
+    S::store(to.im + j * L, c.im);
   }
 }
 
 void store_columns(Planes from, int64_t n, float* dst, int64_t step, float scale) {
-  for (int64_t j = 0; j < n; ++j) store_complex(dst + 2 * j * step, C{load(from.re + j * L), load(from.im + j * L)} * scale);
+  for (int64_t j = 0; j < n; ++j) store_complex(dst + 2 * j * step, C{S::load(from.re + j * L), S::load(from.im + j * L)} * scale);
 }
 
 // Rows go in tiles of L lanes by H elements, two at a time: lanes 0 to H - 1 and the others.
@@ -244,14 +238,14 @@ void load_rows(const float* src, int64_t step, int64_t n, Planes to) {
   for (; j + H <= n; j += H) {
     V first[H], second[H];
     unroll<H>([&](auto l) __attribute__((always_inline)) {
-      first[l] = load(src + 2 * (j + l * step));
-      second[l] = load(src + 2 * (j + (l + H) * step));
+      first[l] = S::load(src + 2 * (j + l * step));
+      second[l] = S::load(src + 2 * (j + (l + H) * step));
     });
     turn<2>(first);
     turn<2>(second);
     unroll<H>([&](auto k) __attribute__((always_inline)) {
-      store(to.re + (j + k) * L, pick<Even>(first[k], second[k]));
-      store(to.im + (j + k) * L, pick<Odd>(first[k], second[k]));
+      S::store(to.re + (j + k) * L, pick<Even>(first[k], second[k]));
+      S::store(to.im + (j + k) * L, pick<Odd>(first[k], second[k]));
     });
   }
   for (; j < n; ++j) {
@@ -267,15 +261,15 @@ void store_rows(Planes from, int64_t n, float* dst, int64_t step, float scale) {
   for (; j + H <= n; j += H) {
     V first[H], second[H];
     unroll<H>([&](auto k) __attribute__((always_inline)) {
-      C c = C{load(from.re + (j + k) * L), load(from.im + (j + k) * L)} * scale;
+      C c = C{S::load(from.re + (j + k) * L), S::load(from.im + (j + k) * L)} * scale;
       first[k] = pick<Low>(c.re, c.im);
       second[k] = pick<High>(c.re, c.im);
     });
     turn<2>(first);
     turn<2>(second);
     unroll<H>([&](auto l) __attribute__((always_inline)) {
-      store(dst + 2 * (j + l * step), first[l]);
-      store(dst + 2 * (j + (l + H) * step), second[l]);
+      S::store(dst + 2 * (j + l * step), first[l]);
+      S::store(dst + 2 * (j + (l + H) * step), second[l]);
     });
   }
   for (; j < n; ++j) {
@@ -289,9 +283,9 @@ void store_rows(Planes from, int64_t n, float* dst, int64_t step, float scale) {
 void load_turned(Planes src, int64_t step, int64_t n, Planes to) {
   auto plane = [&](const float* from, float* into) __attribute__((always_inline)) {
     V rows[L];
-    unroll<L>([&](auto l) __attribute__((always_inline)) { rows[l] = load(from + l * step); });
+    unroll<L>([&](auto l) __attribute__((always_inline)) { rows[l] = S::load(from + l * step); });
     turn<1>(rows);
-    unroll<L>([&](auto k) __attribute__((always_inline)) { store(into + k * L, rows[k]); });
+    unroll<L>([&](auto k) __attribute__((always_inline)) { S::store(into + k * L, rows[k]); });
   };
   for (int64_t j = 0; j < n; j += L) {
     plane(src.re + j, to.re + j * L);
@@ -301,9 +295,9 @@ void load_turned(Planes src, int64_t step, int64_t n, Planes to) {
 
 void store_twiddled(Planes from, int64_t n, const float* twiddles, Planes dst, int64_t step) {
   for (int64_t j = 0; j < n; ++j) {
-    C c = times({load(from.re + j * L), load(from.im + j * L)}, load(twiddles + 2 * j * L), load(twiddles + (2 * j + 1) * L));
-    store(dst.re + j * step, c.re);
-    store(dst.im + j * step, c.im);
+    C c = times({S::load(from.re + j * L), S::load(from.im + j * L)}, S::load(twiddles + 2 * j * L), S::load(twiddles + (2 * j + 1) * L));
+    S::store(dst.re + j * step, c.re);
+    S::store(dst.im + j * step, c.im);
   }
 }
 
@@ -313,7 +307,7 @@ void mix_mirrored(const float* in, float* out, int64_t h, const float* cosines, 
     int64_t mirror = h - k - L + 1;
     C a = load_complex(in + 2 * k), b = reversed(load_complex(in + 2 * mirror));
     b.im = -b.im;
-    C sum = a + b, turned = times(a - b, -load(sines + k), load(cosines + k) * turn);
+    C sum = a + b, turned = times(a - b, -S::load(sines + k), S::load(cosines + k) * turn);
     C mirrored = (sum - turned) * factor;
     mirrored.im = -mirrored.im;
     store_complex(out + 2 * k, (sum + turned) * factor);

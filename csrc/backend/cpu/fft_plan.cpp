@@ -8,6 +8,7 @@
 
 #include "backend/cpu/clones.h"
 #include "backend/cpu/fft_lanes.h"
+#include "backend/cpu/instructions.h"
 
 namespace mx::cpu::fft {
 
@@ -281,14 +282,8 @@ std::shared_ptr<const HalfTurn> half_turn_of(int64_t h) {
 
 const LaneKernels& lane_kernels() {
 #if defined(__x86_64__)
-  static const LaneKernels* best = [] {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl")) {
-      return &lanes_avx512;
-    }
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &lanes_avx2 : &lanes_baseline;
-  }();
-  return *best;
+  static const LaneKernels& best = best_of(lanes_avx512, lanes_avx2, lanes_baseline);
+  return best;
 #else
   return lanes_baseline;
 #endif

@@ -14,6 +14,7 @@
 #include "backend/cpu/gemm_pack.h"
 #include "backend/cpu/gemm_thin.h"
 #include "backend/cpu/gemm_tiles.h"
+#include "backend/cpu/instructions.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
 
@@ -22,14 +23,8 @@ namespace mx::cpu {
 template <>
 const TileKernels<float>& tile_kernels<float>() {
 #if defined(__x86_64__)
-  static const TileKernels<float>* best = [] {
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    if (avx512) return &tiles_avx512_f32;
-    // Whoever has AVX2 and FMA has F16C.
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &tiles_avx2_f32;
-    return &tiles_baseline_f32;
-  }();
-  return *best;
+  static const TileKernels<float>& best = best_of(tiles_avx512_f32, tiles_avx2_f32, tiles_baseline_f32);
+  return best;
 #else
   return tiles_baseline_f32;
 #endif

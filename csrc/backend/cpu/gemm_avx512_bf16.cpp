@@ -48,10 +48,6 @@ constinit const TileKernels<float> tiles_avx512_bf16_pairs = only_tiles();
 
 }  // namespace mx::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+#include "backend/cpu/simd_end.h"
 
 #endif

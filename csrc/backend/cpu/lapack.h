@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
+#include "base/dtype.h"
 #include "base/half.h"
 
 namespace mx::cpu::lapack {
@@ -17,17 +19,17 @@ namespace mx::cpu::lapack {
 /// The integers of the library.
 using Int = int32_t;
 
-template <class T>
-struct RealOf {
-  using type = T;
-};
-template <>
-struct RealOf<complex64_t> {
-  using type = float;
-};
 /// float for complex64_t, else T.
 template <class T>
-using Real = typename RealOf<T>::type;
+using Real = std::conditional_t<std::is_same_v<T, complex64_t>, float, T>;
+
+/// Calls f(TypeTag<T>()) for one of the dtypes that the routines exist for.
+template <class F>
+void dispatch_lapack(Dtype t, F&& f) {
+  if (t == Dtype::float32) return f(TypeTag<float>());
+  if (t == Dtype::float64) return f(TypeTag<double>());
+  f(TypeTag<complex64_t>());
+}
 
 /// The file that the routines come from; opens it. Throws BackendError when there is none.
 const std::string& library();

@@ -27,15 +27,9 @@ namespace mx::cpu {
 
 namespace {
 
+using lapack::dispatch_lapack;
 using lapack::Int;
 using lapack::Real;
-
-template <class F>
-void dispatch_lapack(Dtype t, F&& f) {
-  if (t == Dtype::float32) return f(TypeTag<float>());
-  if (t == Dtype::float64) return f(TypeTag<double>());
-  f(TypeTag<complex64_t>());
-}
 
 template <class T>
 T conjugate(T x) {

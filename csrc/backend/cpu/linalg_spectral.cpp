@@ -21,14 +21,8 @@ namespace mx::cpu {
 
 namespace {
 
+using lapack::dispatch_lapack;
 using lapack::Real;
-
-template <class F>
-void dispatch_lapack(Dtype t, F&& f) {
-  if (t == Dtype::float32) return f(TypeTag<float>());
-  if (t == Dtype::float64) return f(TypeTag<double>());
-  f(TypeTag<complex64_t>());
-}
 
 template <class T>
 Scratch scratch(int64_t n) {

@@ -4,27 +4,17 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
+#include "backend/cpu/simd_avx2.h"
 
 namespace mx::cpu {
 
 namespace {
 
-constexpr int kLanes = 8, kPairs = 8, kMostRows = 10;
+using S = Simd<float>;
+using V = S::V;
+constexpr int kLanes = S::lanes, kPairs = kLanes, kMostRows = 10;
 constexpr bool kTables = false;
 
-using V = __m256;
-inline V load(const float* p) { return _mm256_loadu_ps(p); }
-inline void store(float* p, V v) { _mm256_storeu_ps(p, v); }
-inline V set1(float x) { return _mm256_set1_ps(x); }
-inline V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 inline float sum_lanes(V v) {
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -32,24 +22,8 @@ inline float sum_lanes(V v) {
 }
 inline V halves(float a, float b) { return _mm256_blend_ps(_mm256_set1_ps(a), _mm256_set1_ps(b), 0xf0); }
 
-// For 8 codes of so many bits: the bytes in which each begins and the next, and by how much to shift those.
-struct Fields {
-  alignas(32) uint8_t bytes[32];
-  alignas(32) uint32_t shift[8];
-};
-constexpr Fields fields_of(int bits) {
-  Fields f{};
-  for (int l = 0; l < 8; ++l) {
-    int first = l * bits / 8;
-    f.shift[l] = static_cast<uint32_t>(l * bits % 8);
-    f.bytes[4 * l] = static_cast<uint8_t>(first);
-    f.bytes[4 * l + 1] = static_cast<uint8_t>(first + 1);
-    f.bytes[4 * l + 2] = f.bytes[4 * l + 3] = 0x80;
-  }
-  return f;
-}
 template <int kBits>
-constexpr Fields kFields = fields_of(kBits);
+constexpr CodeFields<kLanes> kFields = fields_of<kLanes>(kBits);
 
 inline __m256i load_ints(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
 inline __m256i bytes_to_words(const uint8_t* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))); }
@@ -123,7 +97,7 @@ inline void look_up_pairs(const uint8_t*, V, V&, V&) {}
 
 inline V with_nan(const uint8_t* p, int i, V v) {
   __m256i low = _mm256_and_si256(bytes_to_words(p + 8 * i), _mm256_set1_epi32(0x7f));
-  return _mm256_blendv_ps(v, set1(__builtin_nanf("")), _mm256_castsi256_ps(_mm256_cmpeq_epi32(low, _mm256_set1_epi32(0x7f))));
+  return _mm256_blendv_ps(v, S::set1(__builtin_nanf("")), _mm256_castsi256_ps(_mm256_cmpeq_epi32(low, _mm256_set1_epi32(0x7f))));
 }
 inline bool has_nan(const uint8_t* p, int64_t n) {
   __m256i low = _mm256_set1_epi8(0x7f), most = _mm256_setzero_si256();
@@ -141,10 +115,6 @@ constinit const QuantLoops quant_loops_avx2 = make_loops();
 
 }  // namespace mx::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+#include "backend/cpu/simd_end.h"
 
 #endif

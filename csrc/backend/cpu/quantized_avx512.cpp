@@ -4,29 +4,17 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,fma")
-#endif
+#include "backend/cpu/simd_avx512.h"
 
 namespace mx::cpu {
 
 namespace {
 
-// The masked forms only because the plain ones warn of their own undefined operand in GCC 12.
-constexpr __mmask16 kAll = 0xffff;
-constexpr int kLanes = 16, kPairs = 16, kMostRows = 128;
+using S = Simd<float>;
+using V = S::V;
+constexpr int kLanes = S::lanes, kPairs = kLanes, kMostRows = 96;
 constexpr bool kTables = true;
 
-using V = __m512;
-inline V load(const float* p) { return _mm512_loadu_ps(p); }
-inline void store(float* p, V v) { _mm512_storeu_ps(p, v); }
-inline V set1(float x) { return _mm512_set1_ps(x); }
-inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 inline float sum_lanes(V v) {
   __m256 eight = _mm256_add_ps(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -44,24 +32,8 @@ inline V numbers() {
   return _mm512_maskz_cvtepi32_ps(kAll, bits);
 }
 
-// For 16 codes of so many bits: the bytes in which each begins and the next, and by how much to shift those.
-struct Fields {
-  alignas(64) uint8_t bytes[64];
-  alignas(64) uint32_t shift[16];
-};
-constexpr Fields fields_of(int bits) {
-  Fields f{};
-  for (int l = 0; l < 16; ++l) {
-    int first = l * bits / 8;
-    f.shift[l] = static_cast<uint32_t>(l * bits % 8);
-    f.bytes[4 * l] = static_cast<uint8_t>(first);
-    f.bytes[4 * l + 1] = static_cast<uint8_t>(first + 1);
-    f.bytes[4 * l + 2] = f.bytes[4 * l + 3] = 0x80;
-  }
-  return f;
-}
 template <int kBits>
-constexpr Fields kFields = fields_of(kBits);
+constexpr CodeFields<kLanes> kFields = fields_of<kLanes>(kBits);
 
 inline __m512i bytes_to_words(const uint8_t* p) {
   return _mm512_maskz_cvtepu8_epi32(kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -116,7 +88,7 @@ inline __mmask16 nan_mask(const uint8_t* p) {
   __m128i low = _mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_set1_epi8(0x7f));
   return _mm_cmpeq_epi8_mask(low, _mm_set1_epi8(0x7f));
 }
-inline V with_nan(const uint8_t* p, int, V v) { return _mm512_mask_mov_ps(v, nan_mask(p), set1(__builtin_nanf(""))); }
+inline V with_nan(const uint8_t* p, int, V v) { return _mm512_mask_mov_ps(v, nan_mask(p), S::set1(__builtin_nanf(""))); }
 inline bool has_nan(const uint8_t* p, int64_t n) {
   __m256i low = _mm256_set1_epi8(0x7f), most = _mm256_setzero_si256();
   for (int64_t i = 0; i < n; i += 32) {
@@ -133,10 +105,6 @@ constinit const QuantLoops quant_loops_avx512 = make_loops();
 
 }  // namespace mx::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+#include "backend/cpu/simd_end.h"
 
 #endif

@@ -1,24 +1,19 @@
 // quantized_baseline.cpp — the inner loops over packed codes for every processor, and the choice among the tables.
 
+#include "backend/cpu/instructions.h"
 #include "backend/cpu/quantized_formats.h"
 #include "backend/cpu/quantized_loops.h"
+#include "backend/cpu/simd_baseline.h"
 
 namespace mx::cpu {
 
 namespace {
 
-constexpr int kLanes = 4, kPairs = 0, kMostRows = 8;
+using S = Simd<float>;
+using V = S::V;
+constexpr int kLanes = S::lanes, kPairs = 0, kMostRows = 8;
 constexpr bool kTables = false;
 
-typedef float V __attribute__((vector_size(16)));
-inline V load(const float* p) {
-  V v;
-  __builtin_memcpy(&v, p, sizeof(V));
-  return v;
-}
-inline void store(float* p, V v) { __builtin_memcpy(p, &v, sizeof(V)); }
-inline V set1(float x) { return V{} + x; }
-inline V fma(V a, V b, V c) { return a * b + c; }
 inline float sum_lanes(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
 constexpr float kE2m1[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
@@ -72,13 +67,8 @@ constinit const QuantLoops quant_loops_baseline = make_loops();
 
 const QuantLoops& quant_loops() {
 #if defined(__x86_64__)
-  static const QuantLoops* best = [] {
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    if (avx512) return &quant_loops_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &quant_loops_avx2;
-    return &quant_loops_baseline;
-  }();
-  return *best;
+  static const QuantLoops& best = best_of(quant_loops_avx512, quant_loops_avx2, quant_loops_baseline);
+  return best;
 #else
   return quant_loops_baseline;
 #endif

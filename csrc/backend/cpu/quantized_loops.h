@@ -44,6 +44,25 @@ struct QuantLoops {
   int pairs;
 };
 
+/// For `lanes` codes of so many bits: the bytes in which each begins and the next, and by how much to shift those.
+template <int lanes>
+struct CodeFields {
+  alignas(4 * lanes) uint8_t bytes[4 * lanes];
+  alignas(4 * lanes) uint32_t shift[lanes];
+};
+template <int lanes>
+constexpr CodeFields<lanes> fields_of(int bits) {
+  CodeFields<lanes> f{};
+  for (int l = 0; l < lanes; ++l) {
+    int first = l * bits / 8;
+    f.shift[l] = static_cast<uint32_t>(l * bits % 8);
+    f.bytes[4 * l] = static_cast<uint8_t>(first);
+    f.bytes[4 * l + 1] = static_cast<uint8_t>(first + 1);
+    f.bytes[4 * l + 2] = f.bytes[4 * l + 3] = 0x80;
+  }
+  return f;
+}
+
 /// The best table for the processor we run on.
 const QuantLoops& quant_loops();
 

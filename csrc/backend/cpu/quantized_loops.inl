@@ -1,6 +1,6 @@
 // quantized_loops.inl — the templates behind the tables of quantized_loops.h. Included by one .cpp file for each
 // instruction set, inside its target pragma and unnamed namespace, after it has defined:
-//   V, kLanes, load(const float*), store(float*, V), set1(float), fma(a, b, c) = a * b + c, sum_lanes(V)
+//   S: Simd<float> with V, load, store, set1, fma(a, b, c) = a * b + c; V, kLanes, sum_lanes(V)
 //   kMostRows: as QuantLoops says
 //   read<C>(p, q): elements q * kLanes ... of the kCodeStep elements at p; NaNs of e4m3 come out finite
 //   with_nan(p, q, v): those elements of e4m3 with their NaNs; has_nan(p, n): whether n, a multiple of 32, have any
@@ -30,7 +30,7 @@ void unpack(const uint8_t* codes, int64_t n, float* to) {
     MX_UNROLL for (int q = 0; q < kCodeStep / kLanes; ++q) {
       V v = read<C>(codes, q);
       if constexpr (C == Codes::e4m3) v = with_nan(codes, q, v);
-      store(to + p + q * kLanes, v);
+      S::store(to + p + q * kLanes, v);
     }
     codes += kCodeStep * bits_of(C) / 8;
   }
@@ -43,12 +43,12 @@ struct Group {
   V scale, bias, table;
 
   MX_ALWAYS void set(const QuantRows& w, int64_t row, int64_t g) {
-    scale = set1(w.scales[row * w.scales_row + g]);
-    if constexpr (is_affine(C)) bias = set1(w.biases[row * w.scales_row + g]);
+    scale = S::set1(w.scales[row * w.scales_row + g]);
+    if constexpr (is_affine(C)) bias = S::set1(w.biases[row * w.scales_row + g]);
     if constexpr (looked_up) table = whole(numbers<C>());
   }
   MX_ALWAYS V whole(V code) const {
-    if constexpr (is_affine(C)) return fma(code, scale, bias);
+    if constexpr (is_affine(C)) return S::fma(code, scale, bias);
     return code * scale;
   }
   MX_ALWAYS V at(const uint8_t* p, int q) const {
@@ -81,13 +81,13 @@ void dots(const QuantRows& w, const float* x, int64_t x_row, float* out) {
   constexpr int step = pairs ? 2 * kPairs : kCodeStep;
   V sum[kQuantTile][kX];
   MX_UNROLL for (int j = 0; j < kQuantTile; ++j) {
-    MX_UNROLL for (int i = 0; i < kX; ++i) sum[j][i] = set1(0);
+    MX_UNROLL for (int i = 0; i < kX; ++i) sum[j][i] = S::set1(0);
   }
   const uint8_t* codes = w.codes;
   auto multiply = [&](const V* elements, const float* from) MX_ALWAYS {
     MX_UNROLL for (int i = 0; i < kX; ++i) {
-      V v = load(from + i * x_row);
-      MX_UNROLL for (int j = 0; j < kQuantTile; ++j) sum[j][i] = fma(elements[j], v, sum[j][i]);
+      V v = S::load(from + i * x_row);
+      MX_UNROLL for (int j = 0; j < kQuantTile; ++j) sum[j][i] = S::fma(elements[j], v, sum[j][i]);
     }
   };
   int64_t g = 0;
@@ -161,9 +161,9 @@ void add(const QuantRows& w, const float* x, int64_t x_row, float* sums, int64_t
         }
         MX_UNROLL for (int i = 0; i < kX; ++i) {
           float* to = sums + i * sums_row + q * kLanes;
-          V sum = load(to);
-          MX_UNROLL for (int j = 0; j < kRows; ++j) sum = fma(elements[j], set1(x[i * x_row + j]), sum);
-          store(to, sum);
+          V sum = S::load(to);
+          MX_UNROLL for (int j = 0; j < kRows; ++j) sum = S::fma(elements[j], S::set1(x[i * x_row + j]), sum);
+          S::store(to, sum);
         }
       }
       codes += kCodeStep * bits_of(C) / 8;
