@@ -20,6 +20,8 @@ if [ ! -e /usr/include/doctest/doctest.h ] && command -v apt-get >/dev/null && [
 fi
 scripts=$($python -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 export PATH="$scripts:$PATH"
+# The compiler by the name that built the wheel: ccache, where there is one, then has most objects already.
+export CXX=${CXX:-$($python -c 'import sysconfig; print((sysconfig.get_config_var("CXX") or "c++").split()[0])')}
 cmake -G Ninja -S . -B build/cpp -DMXFORM_PYTHON=OFF -DMXFORM_TESTS=ON >/dev/null
 cmake --build build/cpp
 ctest --test-dir build/cpp --output-on-failure

@@ -16,7 +16,7 @@ constexpr size_t kLongestShared = 64;
 }  // namespace
 
 void corrupt(const std::string& what) {
-  throw ValueError(cat("[import_function] the file is damaged or no exported function: ", what, "."));
+  throw ValueError(cat(kCorrupt, what, "."));
 }
 
 // ---- writing

@@ -51,6 +51,8 @@ class Reader {
 /// CRC-32 as in zlib and PNG; `crc` continues an earlier one.
 uint32_t crc32(std::string_view bytes, uint32_t crc = 0);
 
+/// How the errors of a file begin.
+constexpr std::string_view kCorrupt = "[import_function] the file is damaged or no exported function: ";
 [[noreturn]] void corrupt(const std::string& what);
 
 // Shorthands for what files are made of.

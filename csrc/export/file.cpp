@@ -208,7 +208,9 @@ void check_writable(const FunctionTrace& t) {
       b.field(to_field(again));
       if (a.bytes() != b.bytes()) throw ValueError("its parameters change on the way");
     } catch (const ValueError& e) {
-      throw ValueError(cat("[export_function] the operation ", s.primitive->name, " cannot be exported: ", e.what()));
+      std::string_view why = e.what();
+      if (why.starts_with(kCorrupt)) why.remove_prefix(kCorrupt.size());
+      throw ValueError(cat("[export_function] the operation ", s.primitive->name, " cannot be exported: ", why));
     }
   }
 }

@@ -244,6 +244,7 @@ class Learner {
   // ---- where the rules hold
 
   enum Verdict { good, bad, unknown };
+  static constexpr size_t kMostPoints = 400;
 
   Verdict test(const FunctionTrace& t, const std::vector<int64_t>& sizes) {
     std::optional<Sample> s = r_.run(sizes);
@@ -277,12 +278,8 @@ class Learner {
     for (size_t s = 0; s < n_symbols_; ++s) {
       t.sizes->symbols[s] = {least(t, s), most(t, s)};
     }
-    // Several small sizes at once, and equal ones.
-    std::vector<int64_t> small;
-    for (const Sizes::Symbol& s : t.sizes->symbols) small.push_back(s.least);
-    if (test(t, small) == bad) {
-      for (Sizes::Symbol& s : t.sizes->symbols) s.least = std::max<int64_t>(s.least, 2);
-    }
+    test_together(t);
+    // Equal ones.
     for (size_t i = 0; i < n_symbols_; ++i) {
       for (size_t j = 0; j < i; ++j) {
         std::vector<int64_t> sizes(base_->sizes);
@@ -294,6 +291,79 @@ class Learner {
     bool inside = true;
     for (size_t s = 0; s < n_symbols_; ++s) inside &= example_[s] >= t.sizes->symbols[s].least && example_[s] <= t.sizes->symbols[s].most;
     if (!inside || !example || !agrees(t, *base_, *example)) throw UnlikeExample();
+  }
+
+  // What holds for each size alone may not hold for several: max(n * m, 20). Where it does not, the range ends.
+  void test_together(FunctionTrace& t) {
+    if (n_symbols_ < 2) return;
+    std::vector<Sizes::Symbol>& range = t.sizes->symbols;
+    std::vector<std::vector<int64_t>> points = small_points(range, false);
+    if (points.size() > kMostPoints) points = small_points(range, true);
+    if (points.size() > kMostPoints) {
+      std::shuffle(points.begin(), points.end(), random_);
+      points.resize(kMostPoints);
+    }
+    int n_cuts = 0;
+    for (int good_ones = 0, attempt = 0; !points.empty() || (good_ones < 80 && attempt < 250);) {
+      std::vector<int64_t> sizes;
+      if (points.empty()) {
+        ++attempt;
+        for (size_t s = 0; s < n_symbols_; ++s) sizes.push_back(draw_in(range[s], base_->sizes[s]));
+      } else {
+        sizes = std::move(points.back());
+        points.pop_back();
+        bool inside = true;
+        for (size_t s = 0; s < n_symbols_; ++s) inside &= sizes[s] >= range[s].least;
+        if (!inside) continue;
+      }
+      Verdict v = test(t, sizes);
+      good_ones += v == good;
+      if (v != bad) continue;
+      if (++n_cuts > 60) refuse("its graph depends on the sizes of the inputs together in another way");
+      exclude(range, sizes);
+      good_ones = 0;
+    }
+  }
+
+  // All sizes up to those of the first trace, if that is not too many; or the smallest two of each, and the first trace's.
+  std::vector<std::vector<int64_t>> small_points(const std::vector<Sizes::Symbol>& range, bool only_corners) const {
+    std::vector<std::vector<int64_t>> points{{}};
+    for (size_t s = 0; s < n_symbols_; ++s) {
+      std::vector<std::vector<int64_t>> more;
+      for (const std::vector<int64_t>& p : points) {
+        for (int64_t n = range[s].least; n <= base_->sizes[s] && more.size() < 4 * kMostPoints; ++n) {
+          if (only_corners && n > range[s].least + 1) n = base_->sizes[s];
+          more.push_back(p);
+          more.back().push_back(n);
+        }
+      }
+      points = std::move(more);
+    }
+    std::erase_if(points, [&](const std::vector<int64_t>& p) { return p.size() != n_symbols_; });
+    return points;
+  }
+
+  // Any size of the range: small and large ones, evenly by their logarithms.
+  int64_t draw_in(const Sizes::Symbol& range, int64_t base) {
+    int64_t most = random(0, 1) ? base : std::min(range.most, 4096 * base);
+    if (random(0, 4) == 0 || range.least >= most) return base;
+    double low = std::log2(static_cast<double>(range.least) + 1), high = std::log2(static_cast<double>(most) + 1);
+    double x = std::uniform_real_distribution<double>(low, high)(random_);
+    return std::clamp(static_cast<int64_t>(std::exp2(x)) - random(0, 1), range.least, most);
+  }
+
+  // The cut that loses the least, on the scale of logarithms.
+  void exclude(std::vector<Sizes::Symbol>& range, const std::vector<int64_t>& sizes) {
+    size_t best = 0;
+    double least_loss = 1e300;
+    for (size_t s = 0; s < n_symbols_; ++s) {
+      int64_t base = base_->sizes[s], n = sizes[s], most = std::min(range[s].most, 4096 * base);
+      if (n == base) continue;
+      auto log = [](int64_t x) { return std::log2(static_cast<double>(x) + 1); };
+      double loss = n < base ? log(n + 1) - log(range[s].least) : log(most) - log(n - 1);
+      if (loss < least_loss) least_loss = loss, best = s;
+    }
+    (sizes[best] < base_->sizes[best] ? range[best].least : range[best].most) = sizes[best] + (sizes[best] < base_->sizes[best] ? 1 : -1);
   }
 
   // The smallest size from which on all are good, as far as tested.

@@ -1,4 +1,4 @@
-// subgraph.h — a piece of graph taken out as data: what checkpoint, compile and (later) control flow hold.
+// subgraph.h — a piece of graph taken out as data: what checkpoint, compile and control flow hold.
 //
 // Values are numbered slots: the inputs, then the captured arrays, then the outputs of each step in order.
 // replay() makes the same calls again on other inputs.

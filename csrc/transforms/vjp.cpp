@@ -4,6 +4,9 @@
 
 #include "transforms/vjp.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "base/pointer_map.h"
 #include "graph/marker.h"
 #include "graph/walk.h"
@@ -13,6 +16,32 @@
 #include "transforms/rules.h"
 
 namespace mx {
+
+namespace {
+
+// True of stop_gradient: no derivative of a value that could have one.
+bool stops(CallRecord* call) {
+  const Node* out = call->primitive->differentiable ? nullptr : call->peek_output(0);
+  return out && is_inexact(out->dtype);
+}
+
+// The nodes that depend on `sources` by way of derivatives.
+PointerMap<bool> moved_by(const Arrays& sources, const std::vector<CallRecord*>& calls) {
+  PointerMap<bool> moving;
+  for (const array& s : sources) moving[s.node()] = true;
+  for (CallRecord* call : calls) {
+    bool any = false;
+    for (size_t i = 0; i < call->inputs.size() && !any; ++i) {
+      any = call->primitive->differentiable_in(static_cast<int>(i)) && moving.contains(call->inputs[i].node());
+    }
+    for (uint32_t k = 0; any && k < call->n_out; ++k) {
+      if (const Node* out = call->peek_output(k); out && is_inexact(out->dtype)) moving[out] = true;
+    }
+  }
+  return moving;
+}
+
+}  // namespace
 
 Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sources, uint64_t since) {
   PointerMap<array> reached;
@@ -26,6 +55,9 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
   PointerMap<bool> is_source;
   for (const array& s : sources) is_source[s.node()] = true;
   std::vector<CallRecord*> calls = calls_above(outputs, since);
+  // Behind a stop_gradient nothing is to be pulled: a custom rule may stand for what has no derivative.
+  std::optional<PointerMap<bool>> moving;
+  if (std::any_of(calls.begin(), calls.end(), stops)) moving = moved_by(sources, calls);
   std::vector<bool> need;
   for (size_t c = calls.size(); c-- > 0;) {
     CallRecord& call = *calls[c];
@@ -41,7 +73,8 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
     need.assign(call.inputs.size(), false);
     bool wanted = false;
     for (size_t i = 0; i < need.size(); ++i) {
-      need[i] = call.inputs[i].node()->newest_mark >= since && is_inexact(call.inputs[i].dtype());
+      const Node* in = call.inputs[i].node();
+      need[i] = in->newest_mark >= since && is_inexact(in->dtype) && (!moving || moving->contains(in));
       wanted = wanted || need[i];
     }
     if (!wanted) continue;

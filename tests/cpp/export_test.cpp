@@ -40,6 +40,26 @@ struct File {
 
 array ramp(Shape shape) { return reshape(astype(arange(n_elems(shape)), Dtype::float32), shape) * 0.25 - 1.0; }
 
+// A primitive whose parameters no file can hold, and one that files do not know.
+struct PointerParams {
+  std::shared_ptr<const std::function<int()>> what;
+  auto fields() const { return std::tie(what); }
+};
+const Primitive with_pointer_p = define<PointerParams>({
+    .name = "with_pointer",
+    .infer = [](auto&, const Call& c) { return c.in(0).type(); },
+});
+const Primitive unknown_p = define<NoParams>({
+    .name = "unknown",
+    .infer = [](auto&, const Call& c) { return c.in(0).type(); },
+});
+// One that can be said in other operations.
+const Primitive composed_p = define<PointerParams>({
+    .name = "composed",
+    .infer = [](auto&, const Call& c) { return c.in(0).type(); },
+    .expand = [](auto&, const Call& c) -> Outs { return exp(c.in(0)); },
+});
+
 }  // namespace
 
 TEST_CASE("a function comes back from its file, with what it captured") {
@@ -172,6 +192,13 @@ TEST_CASE("what cannot be exported is said") {
     return xs;
   };
   CHECK_THROWS_AS(vmap(inside, {ramp({2})}, {0}, front), TransformError);
+  auto with = [&](const Primitive& p, const Params& params) {
+    export_function(file.path, [&](const Arrays& xs) { return Arrays{make_node(p, params, {xs[0]}, xs[0].type())}; }, {outside});
+  };
+  CHECK_THROWS_WITH_AS(with(with_pointer_p, PointerParams{}), doctest::Contains("the operation with_pointer holds something"), ValueError);
+  CHECK_THROWS_WITH_AS(with(unknown_p, {}), doctest::Contains("the operation unknown cannot be exported"), ValueError);
+  with(composed_p, PointerParams{});
+  CHECK(import_function(file.path)({outside})[0].item<float>() == 1);
   CHECK_THROWS_AS(export_function("/no/such/folder/f.mlxfn", [](const Arrays& xs) { return xs; }, {outside}), std::runtime_error);
 }
 

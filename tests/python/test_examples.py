@@ -34,6 +34,20 @@ def test_curvature_agrees_with_closed_forms():
     assert len(errors) == 5 and max(errors) < 1e-4
 
 
+def test_rnn_learns_to_continue_waves():
+    out, _ = run("rnn.py")
+    errors = [float(e) for e in re.findall(r"step +\d+: mean squared error (\S+)", out)]
+    assert errors[0] > 0.5 and errors[-1] < 0.05
+    assert float(re.search(r"alone for 10 steps: mean squared error ([\d.]+)", out)[1]) < 0.1
+
+
+def test_fixed_point_has_the_derivative_of_the_solution():
+    out, _ = run("fixed_point.py")
+    assert float(re.search(r"difference of the gradients: (\S+)", out)[1]) < 1e-4
+    implicit, unrolled = map(int, re.search(r"implicit (\d+), unrolled (\d+)", out).groups())
+    assert implicit < unrolled / 2
+
+
 def test_every_example_says_what_it_does():
     for path in EXAMPLES.glob("*.py"):
         first = path.read_text().splitlines()[0]
