@@ -315,6 +315,7 @@ def test_a_fork_of_a_busy_process_can_compute():
 def test_an_interrupt_leaves_the_library_usable():
     survives("""
         import os, signal, threading
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background jobs of a shell
         x = mx.ones((500, 500))
         def endless(x):
             while True:
