@@ -93,17 +93,17 @@ def peer(library, batch, size, steps=512):
 
         def loss(weights, recurrent, x):
             zero = jax.numpy.zeros((batch, size))
-            step = lambda s, g: lstm_step(jax.numpy, jax.nn.sigmoid, lambda a: jax.numpy.split(a, 4, -1), recurrent, s, g)  # noqa: E731
+            step = lambda s, g: lstm_step(jax.numpy, jax.nn.sigmoid, lambda a: jax.numpy.split(a, 4, -1), recurrent, s, g)
             hs = jax.lax.scan(step, (zero, zero), x @ weights)[1]
             return (hs * hs).mean()
 
         f = jax.jit(jax.value_and_grad(loss, (0, 1)))
-        run = lambda: jax.block_until_ready(f(weights, recurrent, x))  # noqa: E731
+        run = lambda: jax.block_until_ready(f(weights, recurrent, x))
     else:
         import torch
 
         lstm, x = torch.nn.LSTM(size, size), torch.tensor(x)
-        run = lambda: (lstm(x)[0] ** 2).mean().backward()  # noqa: E731
+        run = lambda: (lstm(x)[0] ** 2).mean().backward()
     run()
     took = best(run)
     print(f"{library}: {steps} steps in {took * 1e3:.1f} ms, {took / steps * 1e6:.1f} us/step")

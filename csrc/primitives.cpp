@@ -6,6 +6,7 @@
 #include <vector>
 
 // One include a family.
+#include "compile/compiled_body.h"
 #include "compile/program.h"
 #include "control/scan.h"
 #include "control/switch.h"
@@ -60,7 +61,7 @@ std::span<const Primitive* const> all_primitives() {
       // sorting
       &cholesky_p, &inverse_p, &triangular_inverse_p, &solve_triangular_p, &lu_factor_p, &lu_solve_p,
       &det_p, &slogdet_p, &adjugate_p, &adjugate_slope_p,
-      &sort_p, &argsort_p, &argpartition_p, &searchsorted_p,
+      &sort_p, &argsort_p, &partition_p, &argpartition_p, &searchsorted_p,
       // products of matrices
       &matmul_p, &addmm_p,
       &gather_mm_p, &block_masked_mm_p, &segmented_mm_p, &segment_sum_mm_p,
@@ -76,9 +77,9 @@ std::span<const Primitive* const> all_primitives() {
       &fast::rms_norm_p, &fast::layer_norm_p, &fast::rms_norm_vjp_p, &fast::layer_norm_vjp_p, &fast::rope_p, &fast::cross_entropy_p,
       &fast::cross_entropy_vjp_p, &fast::attention_p, &fast::attention_vjp_p, &fast::gated_delta_update_p, &fast::gated_delta_update_vjp_p,
       // random
-      &random_bits_p, &fold_in_p,
+      &random_bits_p, &random_draw_p, &fold_in_p,
       // calls that hold a program or rules
-      &fused_p, &checkpoint_p, &custom_p, &scan_p, &while_p, &switch_p,
+      &fused_p, &compiled_p, &checkpoint_p, &custom_p, &scan_p, &while_p, &switch_p,
   };
   return list;
 }

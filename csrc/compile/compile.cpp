@@ -1,26 +1,35 @@
-// compile.cpp — tracing and replaying. The passes over the traced graph are in simplify.cpp and fuse.cpp.
+// compile.cpp — tracing, and calling what was traced.
 
 #include "compile/compile.h"
 
 #include <atomic>
 
+#include "compile/compiled_body.h"
+#include "compile/simplify.h"
 #include "graph/effects.h"
 #include "graph/marker.h"
 #include "ops/effects.h"
-#include "runtime/eval.h"
 
 namespace mx {
 
 namespace {
 std::atomic<bool> enabled{true};
-}
+thread_local InlineCompiled::Form inline_form = InlineCompiled::none;
+}  // namespace
 
 bool compile_enabled() { return enabled; }
 void set_compile_enabled(bool on) { enabled = on; }
 
+InlineCompiled::InlineCompiled(Form form) : outer_(std::exchange(inline_form, form)) {}
+InlineCompiled::~InlineCompiled() { inline_form = outer_; }
+InlineCompiled::Form InlineCompiled::active() { return inline_form; }
+
 CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
+  Extract piece;
+  size_t n_effects = 0;
   {
     LiveTrace trace;
+    InlineCompiled inlined;
     Arrays sources;
     const char* label = placeholder_label("compile");
     for (const Type& t : inputs) sources.push_back(array::placeholder(t, label));
@@ -30,32 +39,36 @@ CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
       // In every call, also if nothing of it depends on the arguments.
       bool depends = token.node()->newest_mark >= trace.since() || sources.empty();
       outs.push_back(depends ? token : effect_after(token, sources[0]));
-      ++n_effects_;
+      ++n_effects;
     }
-    Extract piece = extract(outs, sources, trace.since());
-    graph_ = std::move(piece.graph);
-    captured_ = std::move(piece.captured);
+    piece = extract(outs, sources, trace.since());
   }
-  Arrays constant;
-  for (const array& a : captured_) {
-    // Outside this trace, is another transformation still at work on what was captured?
-    if (!a.available() && must_retain(*a.node())) cacheable_ = false;
-    if (a.available() && a.node()->call && must_retain(*a.node())) cacheable_ = false;
-    if (a.node()->placeholder) cacheable_ = false;
+  n_called_ = piece.graph.steps.size();
+  GraphWriter w;
+  std::vector<int> leaves;
+  for (const Type& t : inputs) leaves.push_back(w.input(t));
+  for (const array& a : piece.captured) {
+    bool live = is_live(a);
+    leaves.push_back(live ? w.input(a.type()) : w.constant(a));
+    if (live) extras_.push_back(a);
   }
-  if (cacheable_) {
-    eval(captured_);
-  }
-  drop_markers(graph_);
-  merge_common_steps(graph_);
-  drop_dead_steps(graph_);
-  fuse_elementwise(graph_, captured_);
+  std::vector<int> outputs = w.add(piece.graph, leaves);
+  Arrays constants;
+  Subgraph graph = w.finish(outputs, constants);
+  compiled_ = std::make_shared<const Compiled>(std::move(graph), std::move(constants), n_effects);
 }
 
-Arrays CompiledTrace::operator()(const Arrays& inputs) const {
-  Arrays outs = replay(graph_, inputs, captured_);
-  if (n_effects_ == 0) return outs;
-  auto first = outs.end() - static_cast<ptrdiff_t>(n_effects_);
+const CompiledBody& CompiledTrace::body() const { return **compiled_; }
+const Subgraph& CompiledTrace::graph() const { return body().lowered().graph; }
+const Subgraph& CompiledTrace::traced() const { return body().graph(); }
+const Arrays& CompiledTrace::captured() const { return body().constants(); }
+
+Arrays CompiledTrace::call(SmallVector<array, 3> inputs) const {
+  for (const array& x : extras_) inputs.push_back(x);
+  Arrays outs = (*compiled_)(std::move(inputs));
+  size_t n_effects = body().n_effects();
+  if (n_effects == 0) return outs;
+  auto first = outs.end() - static_cast<ptrdiff_t>(n_effects);
   Arrays tokens(first, outs.end());
   outs.erase(first, outs.end());
   if (!outs.empty() && !Effects::collecting()) return with_effects(outs, tokens);

@@ -1,20 +1,21 @@
-// fuse.cpp — groups of elementwise steps become programs.
+// fuse.cpp — which steps run as one. Groups are of elementwise steps of one shape and, where there is a *frame* (a whole shape and
+// a number of axes in a row), of reductions along rows or over all rows, of what is computed with a row's results, and of
+// views that spread these along the row again. A group that is never framed is elementwise.
 //
-// Every value has a stage: a step's is the largest of its inputs', and one more if the step is not elementwise.
-// Elementwise steps that are connected within one stage form a group: a path that leaves the group passes
-// through a step that raises the stage, so it cannot come back, and running the group at once is safe. All
-// shapes within a group are equal, since broadcasting is a step of its own. Start at fuse_elementwise().
+// Every step has a stage, no smaller than those of its inputs; it is larger where the step does not run in the group of a
+// fusible input. So a path that leaves a group comes to a larger stage and cannot come back, and running the group at once is
+// safe. Start at fuse_elementwise().
 
-#include <cstring>
+#include "compile/fuse.h"
+
+#include <algorithm>
 #include <numeric>
-#include <optional>
 #include <queue>
+#include <unordered_map>
 
-#include "compile/compile.h"
-#include "compile/program.h"
-#include "ops/cast.h"
 #include "ops/cast_params.h"
-#include "ops/movement.h"
+#include "ops/movement_params.h"
+#include "ops/reduce_params.h"
 
 namespace mx {
 
@@ -22,100 +23,244 @@ namespace {
 
 // Value numbers of a program are 16 bits wide; far below that, longer groups gain nothing.
 constexpr size_t kMaxGroup = 256;
+// Column sums have an accumulator for each column and range of rows, which should stay in a cache.
+constexpr int64_t kFewestColumns = 64, kMostColumns = 32768, kFewestRows = 16;
 
-bool fusible(const Step& s) { return s.primitive == &astype_p || elementwise_code(*s.primitive).has_value(); }
+// ---- what a step may be in a group
 
-// Disjoint sets of steps.
-class Groups {
+// The axes of a row that a broadcast spreads values along; 0 if it does anything else.
+int spread_axes(const Shape& from, const Shape& to) {
+  if (from.size() != to.size() || n_elems(to) == 0) return 0;
+  size_t i = 0;
+  while (i < to.size() && from[i] == to[i]) ++i;
+  for (size_t j = i; j < to.size(); ++j) {
+    if (from[j] != 1) return 0;
+  }
+  return static_cast<int>(to.size() - i);
+}
+
+// A step's wish: to be with others in this frame. Not framed: with others of this shape.
+std::optional<Frame> frame_of(const Step& s, const SlotTable& slots) {
+  if (is_elementwise(s)) return Frame{s.types[0].shape, 0};
+  if (s.primitive == &broadcast_p) {
+    const Shape& to = s.types[0].shape;
+    int k = spread_axes(slots.type_of(s.in[0]).shape, to);
+    return k > 0 ? std::optional(Frame{to, k}) : std::nullopt;
+  }
+  if (reduction_of(*s.primitive)) {
+    const Shape& in = slots.type_of(s.in[0]).shape;
+    int k = reduced_row_axes(s, in);
+    if (k == 0) return std::nullopt;
+    Frame frame{in, std::abs(k)};
+    int64_t length = 1, size = n_elems(in);
+    for (int i = 0; i < frame.row_axes; ++i) length *= in[in.size() - 1 - static_cast<size_t>(i)];
+    if (size == 0 || size == length * (k < 0 ? 1 : 0) || (k > 0 && length == 1)) return std::nullopt;
+    if (k < 0 && (length < kFewestColumns || length > kMostColumns || size / length < kFewestRows)) return std::nullopt;
+    return frame;
+  }
+  return std::nullopt;
+}
+
+bool is_column(const Step& s, const SlotTable& slots) {
+  return reduction_of(*s.primitive).has_value() && reduced_row_axes(s, slots.type_of(s.in[0]).shape) < 0;
+}
+
+// ---- groups
+
+// Disjoint sets of steps; the frame of each.
+class Sets {
  public:
-  explicit Groups(size_t n) : parent_(n) { std::iota(parent_.begin(), parent_.end(), size_t(0)); }
+  explicit Sets(size_t n) : parent_(n), size_(n, 1), frame_(n) { std::iota(parent_.begin(), parent_.end(), size_t(0)); }
   size_t find(size_t i) {
     while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
     return i;
   }
-  void join(size_t a, size_t b) { parent_[find(a)] = find(b); }
+  Frame& frame(size_t i) { return frame_[find(i)]; }
+  size_t size(size_t i) { return size_[find(i)]; }
+  void join(size_t a, size_t b) {
+    a = find(a), b = find(b);
+    if (a == b) return;
+    parent_[a] = b;
+    size_[b] += size_[a];
+  }
 
  private:
-  std::vector<size_t> parent_;
+  std::vector<size_t> parent_, size_;
+  std::vector<Frame> frame_;
 };
 
-// Steps that run as one, in order; and the unit of every step.
+// The frame of two groups together.
+std::optional<Frame> together(const Frame& a, const Frame& b) {
+  if (a.row_axes == 0 && b.row_axes == 0) return a.whole == b.whole ? std::optional(a) : std::nullopt;
+  if (a.row_axes == 0) return together(b, a);
+  if (b.row_axes == 0) return b.whole == a.whole || a.is_per_row(b.whole) ? std::optional(a) : std::nullopt;
+  return a == b ? std::optional(a) : std::nullopt;
+}
+
+class Grouping {
+ public:
+  Grouping(const Subgraph& g, const SlotTable& slots) : g_(g), slots_(slots), sets_(g.steps.size()), light_(g.steps.size()), stage_(g.steps.size()) {}
+
+  void run() {
+    for (size_t i = 0; i < g_.steps.size(); ++i) place(i);
+    join_readers();
+  }
+  bool light(size_t i) const { return light_[i]; }
+  size_t set(size_t i) { return sets_.find(i); }
+  const Frame& frame(size_t i) { return sets_.frame(i); }
+
+ private:
+  void place(size_t i) {
+    const Step& s = g_.steps[i];
+    std::optional<Frame> wish = wished(s);
+    int with = wish ? joined_stage(s, *wish) : -1;
+    if (!wish || (with < 0 && s.primitive == &broadcast_p)) {
+      stage_[i] = stage_after(s);
+      return;
+    }
+    light_[i] = true;
+    if (with < 0) {
+      stage_[i] = stage_after(s);
+      sets_.frame(i) = *wish;
+      return;
+    }
+    stage_[i] = with;
+    Frame frame = *wish;
+    for (int in : s.in) {
+      int m = maker(in);
+      if (m < 0 || stage_[static_cast<size_t>(m)] != with || !light_[static_cast<size_t>(m)]) continue;
+      frame = *together(frame, sets_.frame(static_cast<size_t>(m)));
+      sets_.join(static_cast<size_t>(m), i);
+      sets_.frame(i) = frame;
+    }
+  }
+
+  // Groups of one stage that read the same array read it together: no path leads from one to another.
+  void join_readers() {
+    std::unordered_map<uint64_t, size_t> first;  // Slot and stage -> a step.
+    for (size_t i = 0; i < g_.steps.size(); ++i) {
+      if (!light_[i]) continue;
+      for (int in : g_.steps[i].in) {
+        int m = maker(in);
+        bool inside = m >= 0 && light_[static_cast<size_t>(m)] && stage_[static_cast<size_t>(m)] == stage_[i];
+        if (inside || n_elems(slots_.type_of(in).shape) < 2) continue;
+        uint64_t key = static_cast<uint64_t>(in) << 32 | static_cast<uint32_t>(stage_[i]);
+        size_t other = first.emplace(key, i).first->second;
+        if (sets_.find(other) == sets_.find(i) || g_.steps[other].stream != g_.steps[i].stream) continue;
+        const Frame &a = sets_.frame(other), &b = sets_.frame(i);
+        if (slots_.type_of(in).shape != a.whole || a.whole != b.whole || sets_.size(other) + sets_.size(i) > kMaxGroup) continue;
+        std::optional<Frame> all = together(a, b);
+        if (!all) continue;
+        sets_.join(other, i);
+        sets_.frame(i) = *all;
+      }
+    }
+  }
+
+  int maker(int slot) const { return slots_.maker_of(slot); }
+
+  // What the step may be with; nothing if it does not fuse.
+  std::optional<Frame> wished(const Step& s) {
+    if (s.primitive == &reshape_p) {
+      // Within a frame, values per row may lack the axes of the row or have them.
+      int m = maker(s.in[0]);
+      if (m < 0 || !light_[static_cast<size_t>(m)]) return std::nullopt;
+      const Frame& frame = sets_.frame(static_cast<size_t>(m));
+      bool same = frame.is_per_row(slots_.type_of(s.in[0]).shape) && frame.is_per_row(s.types[0].shape);
+      return same ? std::optional(frame) : std::nullopt;
+    }
+    std::optional<Frame> wish = frame_of(s, slots_);
+    if (wish && reduction_of(*s.primitive)) {
+      // The kernel knows how to read what lies crosswise.
+      int m = maker(s.in[0]);
+      if (m >= 0 && g_.steps[static_cast<size_t>(m)].primitive == &transpose_p) return std::nullopt;
+    }
+    return wish;
+  }
+
+  // Whether a step may run in the group that makes an input. Nothing is computed of column sums in their group.
+  bool joins(const Step& s, const Frame& wish, size_t m) {
+    return light_[m] && g_.steps[m].stream == s.stream && !is_column(g_.steps[m], slots_) && together(wish, sets_.frame(m));
+  }
+
+  // The stage at which the step runs in the groups of its inputs; -1 if it cannot.
+  int joined_stage(const Step& s, const Frame& wish) {
+    int latest = 0;
+    bool any = false;
+    for (int in : s.in) {
+      int m = maker(in);
+      if (m < 0) continue;
+      auto i = static_cast<size_t>(m);
+      latest = std::max(latest, stage_[i] + (light_[i] && !joins(s, wish, i) ? 1 : 0));
+    }
+    Frame frame = wish;
+    for (int in : s.in) {
+      int m = maker(in);
+      if (m < 0 || !light_[static_cast<size_t>(m)] || stage_[static_cast<size_t>(m)] != latest) continue;
+      std::optional<Frame> all = together(frame, sets_.frame(static_cast<size_t>(m)));
+      if (!all) return -1;
+      frame = *all;
+      any = true;
+    }
+    return any ? latest : -1;
+  }
+
+  // The stage of a step that runs apart from the groups of its inputs.
+  int stage_after(const Step& s) const {
+    int stage = 0;
+    for (int in : s.in) {
+      int m = maker(in);
+      if (m >= 0) stage = std::max(stage, stage_[static_cast<size_t>(m)] + (light_[static_cast<size_t>(m)] ? 1 : 0));
+    }
+    return stage;
+  }
+
+  const Subgraph& g_;
+  const SlotTable& slots_;
+  Sets sets_;
+  std::vector<bool> light_;
+  std::vector<int> stage_;
+};
+
+// Steps that run as one, and the unit of every step.
 struct Units {
-  std::vector<std::vector<size_t>> members;
+  std::vector<Group> groups;
   std::vector<size_t> of;
 };
 
-struct Values {
-  std::vector<int> maker;  ///< Slot -> step that makes it, or -1.
-  std::vector<Dtype> dtype;
-};
-
-Values values(const Subgraph& g) {
-  Values v{std::vector<int>(static_cast<size_t>(g.n_slots), -1), std::vector<Dtype>(static_cast<size_t>(g.n_slots))};
-  size_t slot = 0;
-  for (const Type& t : g.input_types) v.dtype[slot++] = t.dtype;
-  for (const Type& t : g.captured_types) v.dtype[slot++] = t.dtype;
-  for (size_t i = 0; i < g.steps.size(); ++i) {
-    const Step& s = g.steps[i];
-    for (size_t k = 0; k < s.out.size(); ++k) {
-      v.maker[static_cast<size_t>(s.out[k])] = static_cast<int>(i);
-      v.dtype[static_cast<size_t>(s.out[k])] = s.types[k].dtype;
-    }
-  }
-  return v;
-}
-
-Units group(const Subgraph& g, const Values& v) {
-  Groups groups(g.steps.size());
-  std::vector<int> stage;
-  for (size_t i = 0; i < g.steps.size(); ++i) {
-    const Step& s = g.steps[i];
-    bool light = fusible(s);
-    auto joins = [&](int m) {
-      const Step& maker = g.steps[static_cast<size_t>(m)];
-      return light && fusible(maker) && maker.stream == s.stream;
-    };
-    int here = 0;
-    for (int in : s.in) {
-      int m = v.maker[static_cast<size_t>(in)];
-      if (m >= 0) here = std::max(here, stage[static_cast<size_t>(m)] + (fusible(g.steps[static_cast<size_t>(m)]) && !joins(m) ? 1 : 0));
-    }
-    stage.push_back(light ? here : here + 1);
-    for (int in : s.in) {
-      int m = v.maker[static_cast<size_t>(in)];
-      if (m >= 0 && joins(m) && stage[static_cast<size_t>(m)] == here) groups.join(i, static_cast<size_t>(m));
-    }
-  }
-  // A group that is too long is cut in order, so that its parts depend on each other one way only.
+Units units_of(const Subgraph& g, const SlotTable& slots) {
+  Grouping grouping(g, slots);
+  grouping.run();
   Units units{{}, std::vector<size_t>(g.steps.size())};
+  // A group that is too long is cut in order, so that its parts depend on each other one way only.
   std::vector<size_t> open(g.steps.size(), SIZE_MAX);
   for (size_t i = 0; i < g.steps.size(); ++i) {
-    size_t& unit = open[groups.find(i)];
-    if (unit == SIZE_MAX || units.members[unit].size() == kMaxGroup) {
-      unit = units.members.size();
-      units.members.emplace_back();
+    size_t& unit = open[grouping.set(i)];
+    if (unit == SIZE_MAX || units.groups[unit].members.size() == kMaxGroup) {
+      unit = units.groups.size();
+      units.groups.push_back({{}, grouping.light(i) ? grouping.frame(i) : Frame()});
     }
-    units.members[unit].push_back(i);
+    units.groups[unit].members.push_back(i);
     units.of[i] = unit;
   }
   return units;
 }
 
 // The units in an order that respects their dependencies and otherwise stays close to the original one.
-std::vector<size_t> schedule(const Subgraph& g, const Values& v, const Units& units) {
-  std::vector<std::vector<size_t>> users(units.members.size());
-  std::vector<int> waits(units.members.size());
+std::vector<size_t> schedule(const Subgraph& g, const SlotTable& slots, const Units& units) {
+  std::vector<std::vector<size_t>> users(units.groups.size());
+  std::vector<int> waits(units.groups.size());
   for (size_t i = 0; i < g.steps.size(); ++i) {
     for (int in : g.steps[i].in) {
-      int m = v.maker[static_cast<size_t>(in)];
+      int m = slots.maker_of(in);
       if (m < 0 || units.of[static_cast<size_t>(m)] == units.of[i]) continue;
       users[units.of[static_cast<size_t>(m)]].push_back(units.of[i]);
       ++waits[units.of[i]];
     }
   }
-  auto later = [&](size_t a, size_t b) { return units.members[a].back() > units.members[b].back(); };
+  auto later = [&](size_t a, size_t b) { return units.groups[a].members.back() > units.groups[b].members.back(); };
   std::priority_queue<size_t, std::vector<size_t>, decltype(later)> ready(later);
-  for (size_t u = 0; u < units.members.size(); ++u) {
+  for (size_t u = 0; u < units.groups.size(); ++u) {
     if (waits[u] == 0) ready.push(u);
   }
   std::vector<size_t> order;
@@ -131,11 +276,11 @@ std::vector<size_t> schedule(const Subgraph& g, const Values& v, const Units& un
 }
 
 // Slots that something outside their maker's unit reads.
-std::vector<bool> escaping(const Subgraph& g, const Values& v, const Units& units) {
+std::vector<bool> escaping(const Subgraph& g, const SlotTable& slots, const Units& units) {
   std::vector<bool> escapes(static_cast<size_t>(g.n_slots));
   for (size_t i = 0; i < g.steps.size(); ++i) {
     for (int in : g.steps[i].in) {
-      int m = v.maker[static_cast<size_t>(in)];
+      int m = slots.maker_of(in);
       if (m >= 0 && units.of[static_cast<size_t>(m)] != units.of[i]) escapes[static_cast<size_t>(in)] = true;
     }
   }
@@ -143,144 +288,55 @@ std::vector<bool> escaping(const Subgraph& g, const Values& v, const Units& unit
   return escapes;
 }
 
-// A captured array that holds one number repeated, as a constant of a program.
-std::optional<Constant> constant(const array& a) {
-  if (!a.available() || a.size() == 0) return std::nullopt;
-  for (size_t i = 0; i < a.shape().size(); ++i) {
-    if (a.shape()[i] != 1 && a.strides()[i] != 0) return std::nullopt;
-  }
-  Constant c{a.dtype(), 0};
-  std::memcpy(&c.bits, a.bytes(), a.itemsize());
-  return c;
-}
-
-// Writes one group of steps as a program.
-class ProgramWriter {
- public:
-  ProgramWriter(const Subgraph& g, const Values& v, const std::vector<bool>& escapes, const Arrays& captured)
-      : g_(g), v_(v), escapes_(escapes), captured_(captured), number_(static_cast<size_t>(g.n_slots), -1) {}
-
-  Step write(const std::vector<size_t>& members) {
-    const Step& last = g_.steps[members.back()];
-    Step fused{&fused_p, {}, last.stream, {}, {}, {}, last.origin};
-    auto program = std::make_shared<Program>();
-    std::vector<int> touched = number_operands(members, *program, fused);
-    for (size_t m : members) {
-      const Step& s = g_.steps[m];
-      Instr instr;
-      instr.cast = s.primitive == &astype_p;
-      if (!instr.cast) instr.code = *elementwise_code(*s.primitive);
-      // The condition of select comes first: the dtype of the work is that of the last operand.
-      instr.in = v_.dtype[static_cast<size_t>(s.in.back())];
-      instr.out = s.types[0].dtype;
-      uint16_t* operand[] = {&instr.a, &instr.b, &instr.c};
-      for (size_t k = 0; k < s.in.size(); ++k) *operand[k] = static_cast<uint16_t>(number_[static_cast<size_t>(s.in[k])]);
-      program->code.push_back(instr);
-      if (s.origin && program->origins.empty()) program->origins.resize(members.size());
-      if (s.origin) program->origins[program->code.size() - 1] = s.origin;
-      if (escapes_[static_cast<size_t>(s.out[0])]) {
-        program->outputs.push_back(static_cast<uint16_t>(number_[static_cast<size_t>(s.out[0])]));
-        fused.out.push_back(s.out[0]);
-        fused.types.push_back(s.types[0]);
-      }
-    }
-    for (int slot : touched) number_[static_cast<size_t>(slot)] = -1;
-    fused.params = FusedParams{program};
-    return fused;
-  }
-
- private:
-  // Gives every slot of the group its value number: inputs, then constants, then results. Returns those slots.
-  std::vector<int> number_operands(const std::vector<size_t>& members, Program& program, Step& fused) {
-    std::vector<int> touched, constants;
-    auto give = [&](int slot, int n) {
-      number_[static_cast<size_t>(slot)] = n;
-      touched.push_back(slot);
-    };
-    for (size_t m : members) give(g_.steps[m].out[0], 0);
-    for (size_t m : members) {
-      for (int in : g_.steps[m].in) {
-        if (number_[static_cast<size_t>(in)] >= 0) continue;
-        if (std::optional<Constant> value = captured_constant(in)) {
-          give(in, 0);
-          constants.push_back(in);
-          program.constants.push_back(*value);
-          continue;
-        }
-        give(in, static_cast<int>(fused.in.size()));
-        fused.in.push_back(in);
-        program.inputs.push_back(v_.dtype[static_cast<size_t>(in)]);
-      }
-    }
-    int next = static_cast<int>(fused.in.size());
-    for (int slot : constants) number_[static_cast<size_t>(slot)] = next++;
-    for (size_t m : members) number_[static_cast<size_t>(g_.steps[m].out[0])] = next++;
-    return touched;
-  }
-
-  std::optional<Constant> captured_constant(int slot) const {
-    int c = slot - g_.n_inputs();
-    if (c < 0 || static_cast<size_t>(c) >= captured_.size()) return std::nullopt;
-    return constant(captured_[static_cast<size_t>(c)]);
-  }
-
-  const Subgraph& g_;
-  const Values& v_;
-  const std::vector<bool>& escapes_;
-  const Arrays& captured_;
-  std::vector<int> number_;  ///< Slot -> value number in the program being written, or -1.
-};
-
 }  // namespace
 
-const Primitive fused_p = define<FusedParams>({
-    .name = "fused",
-    .infer =
-        [](auto& p, const Call& c) -> Inferred {
-          Types types;
-          for (uint16_t o : p.program->outputs) types.push_back({p.program->dtype(o), c.in(0).shape()});
-          return types;
-        },
-    // The operations again: transformations of a compiled function go through here.
-    .expand =
-        [](auto& p, const Call& c) -> Outs {
-          const Program& program = *p.program;
-          Arrays values(c.inputs().begin(), c.inputs().end());
-          const Shape& shape = c.in(0).shape();
-          for (const Constant& k : program.constants) {
-            array value = array::copy_of(&k.bits, k.dtype, {});
-            values.push_back(broadcast_to(value, shape));
-          }
-          for (const Instr& i : program.code) {
-            size_t number = static_cast<size_t>(&i - program.code.data());
-            OriginScope origin(program.origins.empty() ? nullptr : program.origins[number]);
-            if (i.cast) {
-              values.push_back(astype(values[i.a], i.out));
-              continue;
-            }
-            const Primitive& op = elementwise_primitive(i.code);
-            SmallVector<array, 3> in{values[i.a]};
-            if (i.code.arity > 1) in.push_back(values[i.b]);
-            if (i.code.arity > 2) in.push_back(values[i.c]);
-            values.push_back(make_node(op, {}, std::move(in), {i.out, shape}));
-          }
-          Outs outs;
-          for (uint16_t o : program.outputs) outs.push_back(values[o]);
-          return outs;
-        },
-    .kind = Kind::elementwise,
-});
+bool is_elementwise(const Step& s) { return s.primitive == &astype_p || elementwise_code(*s.primitive).has_value(); }
+
+std::optional<Reduce> reduction_of(const Primitive& p) {
+  if (&p == &sum_p) return Reduce::sum;
+  if (&p == &prod_p) return Reduce::prod;
+  if (&p == &max_p || &p == &any_p) return Reduce::max;
+  if (&p == &min_p || &p == &all_p) return Reduce::min;
+  return std::nullopt;
+}
+
+int reduced_row_axes(const Step& s, const Shape& in) {
+  const Axes& axes = s.params.get<ReduceParams>().axes;
+  int n = static_cast<int>(axes.size()), ndim = static_cast<int>(in.size());
+  if (axes.back() - axes.front() + 1 != n) return 0;
+  if (axes.back() == ndim - 1) return n;
+  return axes.front() == 0 ? -(ndim - n) : 0;
+}
+
+Shape Frame::per_row() const {
+  Shape s(whole);
+  for (size_t i = s.size() - static_cast<size_t>(row_axes); i < s.size(); ++i) s[i] = 1;
+  return s;
+}
+
+SlotTable::SlotTable(const Subgraph& g, const Numbers& numbers) : maker(static_cast<size_t>(g.n_slots), -1), type(static_cast<size_t>(g.n_slots)) {
+  size_t slot = 0;
+  for (const Type& t : g.input_types) type[slot++] = &t;
+  for (const Type& t : g.captured_types) type[slot++] = &t;
+  for (const auto& [n, value] : numbers) type[static_cast<size_t>(n)] = &value.second;
+  for (size_t i = 0; i < g.steps.size(); ++i) {
+    const Step& s = g.steps[i];
+    for (size_t k = 0; k < s.out.size(); ++k) {
+      maker[static_cast<size_t>(s.out[k])] = static_cast<int>(i);
+      type[static_cast<size_t>(s.out[k])] = &s.types[k];
+    }
+  }
+}
 
 void fuse_elementwise(Subgraph& g, const Arrays& captured) {
-  Values v = values(g);
-  Units units = group(g, v);
-  std::vector<bool> escapes = escaping(g, v, units);
-  ProgramWriter writer(g, v, escapes, captured);
+  Numbers numbers;
+  open_composites(g, numbers);
+  SlotTable slots(g, numbers);
+  Units units = units_of(g, slots);
+  std::vector<bool> escapes = escaping(g, slots, units);
+  GroupWriter writer(g, slots, numbers, escapes, captured);
   std::vector<Step> steps;
-  for (size_t unit : schedule(g, v, units)) {
-    const std::vector<size_t>& members = units.members[unit];
-    steps.push_back(members.size() == 1 ? g.steps[members[0]] : writer.write(members));
-  }
+  for (size_t unit : schedule(g, slots, units)) writer.write(units.groups[unit], steps);
   g.steps = std::move(steps);
 }
 

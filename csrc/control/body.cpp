@@ -45,6 +45,7 @@ void drop_slots(Subgraph& g, const std::vector<int>& gone) {
 
 Traced trace_body(const Function& f, const Types& inputs, const char* op, bool constants) {
   LiveTrace trace;
+  InlineCompiled inlined;
   Arrays sources;
   const char* label = placeholder_label(op);
   for (const Type& t : inputs) sources.push_back(array::placeholder(t, label));

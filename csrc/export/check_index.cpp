@@ -76,6 +76,12 @@ Checks index_checks() {
         sizes(p.shape);
         require(p.width == 1 || p.width == 2 || p.width == 4 || p.width == 8, "random bits of a wrong width");
       }),
+      check_of<RandomDrawParams>(random_draw_p, [](auto& p, const Call& c) {
+        n_inputs(c, 1);
+        keys(c.in(0));
+        sizes(p.shape);
+        require(p.from <= Distribution::gumbel, "random numbers of no known distribution");
+      }),
       check_of<NoParams>(fold_in_p, [](auto&, const Call& c) {
         n_inputs(c, 2);
         keys(c.in(0));

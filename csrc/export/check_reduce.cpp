@@ -80,11 +80,13 @@ Checks reduce_checks() {
     same_shape(c.in(0), c.in(1));
   }));
   for (const Primitive* p : {&sort_p, &argsort_p}) checks.push_back(check_of<SortParams>(*p, sorting));
-  checks.push_back(check_of<PartitionParams>(argpartition_p, [](auto& p, const Call& c) {
-    n_inputs(c, 1);
-    axis_of(p.axis, c.in(0));
-    require(p.kth >= 0 && p.kth <= c.in(0).shape(p.axis), "a place outside of the axis");
-  }));
+  for (const Primitive* p : {&partition_p, &argpartition_p}) {
+    checks.push_back(check_of<PartitionParams>(*p, [](auto& p, const Call& c) {
+      n_inputs(c, 1);
+      axis_of(p.axis, c.in(0));
+      require(p.kth >= 0 && p.kth <= c.in(0).shape(p.axis) - (p.tail ? 0 : 1), "a place outside of the axis");
+    }));
+  }
   checks.push_back(check_of<SearchParams>(searchsorted_p, [](auto&, const Call& c) {
     n_inputs(c, 2);
     same_dtype(c.in(0), c.in(1));

@@ -1,5 +1,6 @@
 // shapeless.cpp — learning how a function's graph follows the sizes of its inputs. Which axes may change, and which only
-// together, is found in axes.cpp; the rule for one number in fit.cpp. Start at trace_shapeless().
+// together, is found in axes.cpp; the rule for one number in fit.cpp; for which sizes the rules hold in range.cpp. Start at
+// trace_shapeless().
 
 #include "export/shapeless.h"
 
@@ -10,6 +11,7 @@
 
 #include "export/axes.h"
 #include "export/fit.h"
+#include "export/range.h"
 #include "export/sample.h"
 #include "ops/cast.h"
 #include "runtime/eval.h"
@@ -49,7 +51,11 @@ class Learner {
     t.sizes->symbols.resize(n_symbols_);
     fit(t);
     confirm(t);
-    find_range(t);
+    find_range(r_, *base_, t);
+    std::optional<Sample> example = r_.run(example_);
+    bool inside = true;
+    for (size_t s = 0; s < n_symbols_; ++s) inside &= example_[s] >= t.sizes->symbols[s].least && example_[s] <= t.sizes->symbols[s].most;
+    if (!inside || !example || !agrees(t, *base_, *example)) throw UnlikeExample();
     return t;
   }
 
@@ -144,8 +150,9 @@ class Learner {
   void fit(FunctionTrace& t) {
     std::string why;
     if (try_fit(t, why)) return;
+    if (std::exchange(has_consecutive_, true)) refuse(why);
     for (size_t s = 0; s < n_symbols_; ++s) {
-      for (int64_t n = std::max<int64_t>(base_->sizes[s], 2), end = n + 34; n < end; ++n) {
+      for (int64_t n = std::max<int64_t>(base_->sizes[s], 2), end = n + kMostSmall; n < end; ++n) {
         std::vector<int64_t> sizes(base_->sizes);
         sizes[s] = n;
         add(sizes);
@@ -241,173 +248,51 @@ class Learner {
     return true;
   }
 
-  // ---- where the rules hold
-
-  enum Verdict { good, bad, unknown };
-  static constexpr size_t kMostPoints = 400;
-
-  Verdict test(const FunctionTrace& t, const std::vector<int64_t>& sizes) {
-    std::optional<Sample> s = r_.run(sizes);
-    return !s ? unknown : agrees(t, *base_, *s) ? good : bad;
-  }
-  Verdict test(const FunctionTrace& t, size_t symbol, int64_t size) {
-    std::vector<int64_t> sizes(base_->sizes);
-    sizes[symbol] = size;
-    return test(t, sizes);
-  }
+  // ---- whether the rules hold
 
   // The rules at sizes that they were not made from. A trace that they do not give is one more to learn from, a few times.
   void confirm(FunctionTrace& t) {
-    constexpr Manner manners[] = {any, multiples, coprime, powers, beside_powers};
-    int learnt = 0;
-    for (int attempt = 0, confirmed = 0; attempt < 120 && confirmed < 30; ++attempt) {
-      std::optional<Sample> s = r_.run(draw(manners[attempt % 5], attempt % 2 == 0 ? 300 : 20));
-      if (!s) continue;
-      ++confirmed;
-      if (agrees(t, *base_, *s)) continue;
+    size_t learnt = 0, before;
+    auto holds = [&](std::vector<int64_t> sizes) {
+      std::optional<Sample> s = r_.run(sizes);
+      if (!s) return false;
+      if (agrees(t, *base_, *s)) return true;
       std::optional<std::string> d = difference(*base_, *s);
-      if (d || ++learnt > 5) refuse(cat(d.value_or("a number in its graph"), " depends on the sizes of the inputs in another way"));
+      if (d || ++learnt > 8) refuse(cat(d.value_or("a number in its graph"), " depends on the sizes of the inputs in another way"));
       samples_.push_back(std::move(*s));
       fit(t);
-      confirmed = 0;
-    }
-  }
-
-  // From which to which sizes the rules hold, as far as tested.
-  void find_range(FunctionTrace& t) {
-    for (size_t s = 0; s < n_symbols_; ++s) {
-      t.sizes->symbols[s] = {least(t, s), most(t, s)};
-    }
-    test_together(t);
-    // Equal ones.
-    for (size_t i = 0; i < n_symbols_; ++i) {
-      for (size_t j = 0; j < i; ++j) {
+      return false;
+    };
+    auto run_of = [&](int64_t first, int64_t last) {
+      for (size_t s = 0; s < n_symbols_; ++s) {
         std::vector<int64_t> sizes(base_->sizes);
-        sizes[i] = sizes[j] = std::max(sizes[i], sizes[j]);
-        if (test(t, sizes) == bad) refuse("its graph is another one where two sizes are equal");
+        for (sizes[s] = std::max(first, sizes[s]); sizes[s] <= last; ++sizes[s]) holds(sizes);
       }
-    }
-    std::optional<Sample> example = r_.run(example_);
-    bool inside = true;
-    for (size_t s = 0; s < n_symbols_; ++s) inside &= example_[s] >= t.sizes->symbols[s].least && example_[s] <= t.sizes->symbols[s].most;
-    if (!inside || !example || !agrees(t, *base_, *example)) throw UnlikeExample();
+    };
+    constexpr Manner manners[] = {any, multiples, coprime, powers, beside_powers};
+    constexpr int64_t most[] = {300, 20, 3000};
+    do {
+      before = learnt;
+      for (int attempt = 0, confirmed = 0; attempt < 120 && confirmed < 30; ++attempt) confirmed += holds(draw(manners[attempt % 5], most[attempt % 3]));
+      // Every small size, since programs have cases for some.
+      run_of(2, kMostSmall);
+      // A wrong divisor gives the right numbers near the sizes it was learnt from, but not over one period far away.
+      std::vector<int64_t> divisors = divisors_in(*t.sizes);
+      for (int64_t q : divisors) run_of(q * q, q * q + q);
+    } while (learnt != before);
   }
 
-  // What holds for each size alone may not hold for several: max(n * m, 20). Where it does not, the range ends.
-  void test_together(FunctionTrace& t) {
-    if (n_symbols_ < 2) return;
-    std::vector<Sizes::Symbol>& range = t.sizes->symbols;
-    std::vector<std::vector<int64_t>> points = small_points(range, false);
-    if (points.size() > kMostPoints) points = small_points(range, true);
-    if (points.size() > kMostPoints) {
-      std::shuffle(points.begin(), points.end(), random_);
-      points.resize(kMostPoints);
-    }
-    int n_cuts = 0;
-    for (int good_ones = 0, attempt = 0; !points.empty() || (good_ones < 80 && attempt < 250);) {
-      std::vector<int64_t> sizes;
-      if (points.empty()) {
-        ++attempt;
-        for (size_t s = 0; s < n_symbols_; ++s) sizes.push_back(draw_in(range[s], base_->sizes[s]));
-      } else {
-        sizes = std::move(points.back());
-        points.pop_back();
-        bool inside = true;
-        for (size_t s = 0; s < n_symbols_; ++s) inside &= sizes[s] >= range[s].least;
-        if (!inside) continue;
-      }
-      Verdict v = test(t, sizes);
-      good_ones += v == good;
-      if (v != bad) continue;
-      if (++n_cuts > 60) refuse("its graph depends on the sizes of the inputs together in another way");
-      exclude(range, sizes);
-      good_ones = 0;
-    }
+  static void divisors_in(const Expr& e, std::vector<int64_t>& out) {
+    if (e.kind == Expr::floor && e.items[1].kind == Expr::number) out.push_back(e.items[1].a);
+    for (const Expr& i : e.items) divisors_in(i, out);
   }
-
-  // All sizes up to those of the first trace, if that is not too many; or the smallest two of each, and the first trace's.
-  std::vector<std::vector<int64_t>> small_points(const std::vector<Sizes::Symbol>& range, bool only_corners) const {
-    std::vector<std::vector<int64_t>> points{{}};
-    for (size_t s = 0; s < n_symbols_; ++s) {
-      std::vector<std::vector<int64_t>> more;
-      for (const std::vector<int64_t>& p : points) {
-        for (int64_t n = range[s].least; n <= base_->sizes[s] && more.size() < 4 * kMostPoints; ++n) {
-          if (only_corners && n > range[s].least + 1) n = base_->sizes[s];
-          more.push_back(p);
-          more.back().push_back(n);
-        }
-      }
-      points = std::move(more);
-    }
-    std::erase_if(points, [&](const std::vector<int64_t>& p) { return p.size() != n_symbols_; });
-    return points;
-  }
-
-  // Any size of the range: small and large ones, evenly by their logarithms.
-  int64_t draw_in(const Sizes::Symbol& range, int64_t base) {
-    int64_t most = random(0, 1) ? base : std::min(range.most, 4096 * base);
-    if (random(0, 4) == 0 || range.least >= most) return base;
-    double low = std::log2(static_cast<double>(range.least) + 1), high = std::log2(static_cast<double>(most) + 1);
-    double x = std::uniform_real_distribution<double>(low, high)(random_);
-    return std::clamp(static_cast<int64_t>(std::exp2(x)) - random(0, 1), range.least, most);
-  }
-
-  // The cut that loses the least, on the scale of logarithms.
-  void exclude(std::vector<Sizes::Symbol>& range, const std::vector<int64_t>& sizes) {
-    size_t best = 0;
-    double least_loss = 1e300;
-    for (size_t s = 0; s < n_symbols_; ++s) {
-      int64_t base = base_->sizes[s], n = sizes[s], most = std::min(range[s].most, 4096 * base);
-      if (n == base) continue;
-      auto log = [](int64_t x) { return std::log2(static_cast<double>(x) + 1); };
-      double loss = n < base ? log(n + 1) - log(range[s].least) : log(most) - log(n - 1);
-      if (loss < least_loss) least_loss = loss, best = s;
-    }
-    (sizes[best] < base_->sizes[best] ? range[best].least : range[best].most) = sizes[best] + (sizes[best] < base_->sizes[best] ? 1 : -1);
-  }
-
-  // The smallest size from which on all are good, as far as tested.
-  int64_t least(const FunctionTrace& t, size_t s) {
-    int64_t base = base_->sizes[s], low = base;
-    std::vector<int64_t> below;
-    for (int64_t n = 0; n < base; ++n) {
-      // All of the first, then fewer and fewer.
-      if (n <= 16 || n > base - 3 || (n & (n - 1)) == 0 || ((n - 1) & (n - 2)) == 0) below.push_back(n);
-    }
-    for (size_t i = below.size(); i-- > 0;) {
-      switch (test(t, s, below[i])) {
-        case good: low = below[i]; break;
-        case unknown: break;  // the function takes no such size; what the import does there is checked there
-        case bad:
-          // Between this one and the last good one.
-          for (int64_t worst = below[i]; low - worst > 1;) {
-            int64_t middle = worst + (low - worst) / 2;
-            (test(t, s, middle) == bad ? worst : low) = middle;
-          }
-          return low;
-      }
-    }
-    return 0;
-  }
-
-  int64_t most(const FunctionTrace& t, size_t s) {
-    int64_t base = base_->sizes[s], last = base;
-    for (int64_t factor : {1, 2, 3, 8, 17, 64, 129, 1000, 4097, 65536, 1000003}) {
-      for (int64_t n : {base * factor, base * factor + 1, base * factor + 5}) {
-        if (n <= base || n > (int64_t(1) << 40)) continue;
-        switch (test(t, s, n)) {
-          case good: last = std::max(last, n); break;
-          case unknown: break;
-          case bad:
-            for (int64_t worst = n; worst - last > 1;) {
-              int64_t middle = last + (worst - last) / 2;
-              (test(t, s, middle) == bad ? worst : last) = middle;
-            }
-            return last;
-        }
-      }
-    }
-    return INT64_MAX;
+  static std::vector<int64_t> divisors_in(const Sizes& sizes) {
+    std::vector<int64_t> out;
+    for (const Sizes::Hole& h : sizes.holes) divisors_in(h.value.x, out);
+    for (const Sizes::Constant& c : sizes.constants) divisors_in(c.value.x, out);
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
   }
 
   const Probe& r_;
@@ -416,6 +301,7 @@ class Learner {
   std::vector<size_t> first_axis_;
   std::optional<Sample> base_;
   std::vector<Sample> samples_;
+  bool has_consecutive_ = false;
   std::mt19937_64 random_{20240229};
 };
 

@@ -1,6 +1,8 @@
 #include "export/trace.h"
 
 #include "base/pointer_map.h"
+#include "compile/compile.h"
+#include "compile/compiled_body.h"
 #include "compile/program.h"
 #include "control/scan.h"
 #include "control/switch.h"
@@ -126,6 +128,9 @@ class Recorder {
     const Primitive* p = c->primitive;
     if (p == &marker_p) {
       f.alias = true;
+    } else if (p == &compiled_p) {
+      InlineCompiled form(use_ == for_reading_programs ? InlineCompiled::programs : InlineCompiled::operations);
+      expand(f);
     } else if (use_ != for_file) {
       if (p == &fused_p && use_ == for_reading) expand(f);
     } else if (p == &debug_print_p) {
@@ -323,11 +328,12 @@ class Recorder {
 
 const char* export_source(const Primitive& p) {
   if (&p == &debug_print_p) return "dropped";
-  return find_check(p) ? "kept" : &p == &marker_p || &p == &fused_p || &p == &with_effects_p ? "inlined" : "none";
+  return find_check(p) ? "kept" : &p == &marker_p || &p == &fused_p || &p == &compiled_p || &p == &with_effects_p ? "inlined" : "none";
 }
 
 Traced trace(const Function& f, const Types& inputs, uint64_t* progress) {
   LiveTrace live;
+  InlineCompiled inlined;
   Effects none;  // A file has none.
   Arrays sources = placeholders(inputs), outputs;
   auto made = [&] { return next_serial() - live.since(); };
@@ -348,6 +354,7 @@ Traced trace(const Function& f, const Types& inputs, uint64_t* progress) {
 
 Traced trace_for_reading(const Function& f, const Types& inputs, const char* op, bool open_programs) {
   LiveTrace live;
+  InlineCompiled inlined(open_programs ? InlineCompiled::operations : InlineCompiled::programs);
   Effects effects;
   Arrays sources = placeholders(inputs, op), outputs = f(sources), all = effects.take();
   auto n = static_cast<ptrdiff_t>(all.size());

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "compile/compiled_body.h"
 #include "compile/program.h"
 #include "control/scan.h"
 #include "control/switch.h"
@@ -124,7 +125,7 @@ const std::vector<Formula>& formulas() {
     add({&softmax_p}, per_input(5));
     // sorting
     add({&sort_p, &argsort_p}, [](const Seen& s) { return sort_flops(s, s.params.get<SortParams>().axis); });
-    add({&argpartition_p}, per_input(2));
+    add({&partition_p, &argpartition_p}, per_input(2));
     add({&searchsorted_p}, [](const Seen& s) { return rounded(static_cast<double>(s.size_out()) * std::ceil(log2_of(s.in_axis(0, -1) + 1))); });
     // products
     add({&matmul_p, &block_masked_mm_p}, [](const Seen& s) { return 2 * s.size_out() * s.in_axis(0, -1); });
@@ -210,9 +211,20 @@ bool computes_complex(const Types& in, const Types& out) {
 
 int64_t flops_of(const Primitive& p, const Seen& s) {
   if (&p == &fused_p) {
-    int64_t n = 0;
-    for (const Instr& i : s.params.get<FusedParams>().program->code) n += i.cast ? 0 : is_complex(i.in) ? 4 : 1;
-    return s.out.empty() ? 0 : n * s.size_out();
+    // An operation for each element of its result; a reduction for each element it reads.
+    const Program& program = *s.params.get<FusedParams>().program;
+    std::vector<Level> levels = program.levels();
+    size_t whole = 0;
+    while (program.input_level(whole) != Level::full) ++whole;
+    const Shape& shape = s.in[whole].shape;
+    int64_t size = n_elems(shape), length = 1, n = 0;
+    for (size_t i = shape.size() - static_cast<size_t>(program.row_axes); i < shape.size(); ++i) length *= shape[i];
+    for (size_t k = 0; k < program.code.size(); ++k) {
+      const Instr& i = program.code[k];
+      bool full = program.row_axes == 0 || i.reduce != Reduce::none || levels[levels.size() - program.code.size() + k] == Level::full;
+      n += (i.cast ? 0 : is_complex(i.in) ? 4 : 1) * (full ? size : size / std::max<int64_t>(length, 1));
+    }
+    return n;
   }
   auto id = static_cast<size_t>(p.id);
   if (id < formulas().size() && formulas()[id]) {
@@ -229,6 +241,7 @@ int64_t flops_of(const Primitive& p, const Seen& s) {
 
 // What calls with graphs inside cost; nothing for others.
 std::optional<Cost> cost_within(const Primitive& p, const Params& params) {
+  if (&p == &compiled_p) return cost_of(params.get<CompiledParams>().body->graph());
   if (&p == &checkpoint_p) return cost_of(*params.get<CheckpointParams>().graph);
   if (&p == &scan_p) return cost_of(*params.get<ScanLoopParams>().body.graph) * params.get<ScanLoopParams>().length;
   if (&p == &while_p) {

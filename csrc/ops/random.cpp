@@ -2,7 +2,8 @@
 //
 // The layout of counters and the formulas follow MLX, so that a key gives the same numbers there and here:
 // word i of an array's n words and word i + ceil(n / 2) are the two halves of one Threefry block; uniform
-// numbers are 32 bits scaled by 2^-32. Start at bits() and uniform(); where keys come from is at the end.
+// numbers are 32 bits scaled by 2^-32. Start at bits() and uniform(); where keys come from is at the end. Numbers of
+// float32 are drawn by one primitive, others are made of them.
 
 #include "ops/random.h"
 
@@ -36,22 +37,37 @@ Dtype bits_type(int width) {
   }
 }
 
-/// Bits of shape `shape` for each key of `keys` (..., 2).
-array bits_of(const array& keys, const Shape& shape, int width) {
+/// `shape` for each of the keys (..., 2).
+Shape drawn_shape(const array& keys, const Shape& shape) {
   Shape out(keys.shape().begin(), keys.shape().end() - 1);
   out.insert(out.end(), shape.begin(), shape.end());
-  return make_node(random_bits_p, RandomBitsParams{shape, width}, {keys}, {bits_type(width), std::move(out)});
+  return out;
+}
+
+/// Bits of shape `shape` for each key of `keys` (..., 2).
+array bits_of(const array& keys, const Shape& shape, int width) {
+  return make_node(random_bits_p, RandomBitsParams{shape, width}, {keys}, {bits_type(width), drawn_shape(keys, shape)});
+}
+
+/// float32 numbers of shape `shape` for each key of `keys` (..., 2).
+array draw_of(const array& keys, const Shape& shape, Distribution from) {
+  return make_node(random_draw_p, RandomDrawParams{shape, from}, {keys}, {Dtype::float32, drawn_shape(keys, shape)});
 }
 
 }  // namespace
 
+const Primitive random_draw_p = define<RandomDrawParams>({
+    .name = "random_draw",
+    .infer = [](auto& p, const Call& c) { return Type{Dtype::float32, drawn_shape(c.in(0), p.shape)}; },
+    .vmap = [](auto& p, const Batch& b) { return draw_of(b.in(0), p.shape, p.from); },
+    .differentiable = false,
+    .first_index_input = 0,
+});
+
 const Primitive random_bits_p = define<RandomBitsParams>({
     .name = "random_bits",
     .infer = [](auto& p, const Call& c) {
-      const Shape& keys = c.in(0).shape();
-      Shape out(keys.begin(), keys.end() - 1);
-      out.insert(out.end(), p.shape.begin(), p.shape.end());
-      return Type{bits_type(p.width), std::move(out)};
+      return Type{bits_type(p.width), drawn_shape(c.in(0), p.shape)};
     },
     .vmap = [](auto& p, const Batch& b) { return bits_of(b.in(0), p.shape, p.width); },
     .differentiable = false,
@@ -130,8 +146,8 @@ array unit(const Shape& shape, Dtype t, const array& key) {
     array high = right_shift(bits_of(key, shape, 8), array(11, Dtype::uint64));
     return astype(high, t) * array(0x1p-53, t);
   }
-  array u = astype(bits_of(key, shape, 4), Dtype::float32) * array(0x1p-32, Dtype::float32);
-  return minimum(astype(u, t), below_one(t));
+  array u = draw_of(key, shape, Distribution::unit);
+  return t == Dtype::float32 ? u : minimum(astype(u, t), below_one(t));
 }
 
 /// Uniform in (-1, 1), in float32 whatever is made of it: what normal and laplace start from.
@@ -197,10 +213,9 @@ array normal(const Shape& shape, Dtype dtype, const array& loc, const array& sca
     pairs.push_back(2);
     return placed(squeeze(view(erfinv(symmetric(pairs, k)), dtype), -1), loc, scale);
   }
-  array u = symmetric(shape, k);
-  array x = dtype == Dtype::float64 ? erfinv(astype(u, dtype)) : astype(erfinv(u), dtype);
+  if (dtype != Dtype::float64) return placed(astype(draw_of(k, shape, Distribution::normal), dtype), loc, scale);
   array root_two(std::sqrt(2.0), dtype);
-  return placed(x, loc, scale.defined() ? root_two * astype(scale, dtype) : root_two);
+  return placed(erfinv(astype(symmetric(shape, k), dtype)), loc, scale.defined() ? root_two * astype(scale, dtype) : root_two);
 }
 
 array normal(const Shape& shape, Dtype dtype, const array& key) { return normal(shape, dtype, {}, {}, key); }
@@ -243,6 +258,7 @@ array truncated_normal(const array& lower, const array& upper, Dtype dtype, cons
 array gumbel(const Shape& shape, Dtype dtype, const array& key) {
   check_floating(dtype, "random.gumbel");
   check_shape(shape, "random.gumbel");
+  if (dtype == Dtype::float32) return draw_of(key_or_next(key, "random.gumbel"), shape, Distribution::gumbel);
   return negative(log(negative(log(unit(shape, dtype, key_or_next(key, "random.gumbel"))))));
 }
 

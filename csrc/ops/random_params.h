@@ -15,6 +15,19 @@ struct RandomBitsParams {
 
 extern const Primitive random_bits_p;
 
+/// What a word of 32 random bits becomes: a number in [0, 1); a standard normal one; minus the logarithm of an
+/// exponentially distributed one.
+enum class Distribution : uint8_t { unit, normal, gumbel };
+
+/// Input: keys, uint32 (..., 2). Output: (...) + shape, float32.
+struct RandomDrawParams {
+  Shape shape;
+  Distribution from;
+  auto fields() const { return std::tie(shape, from); }
+};
+
+extern const Primitive random_draw_p;
+
 /// Inputs: keys, uint32 (..., 2), and data, int64 (...). Output: new keys.
 extern const Primitive fold_in_p;
 

@@ -1,5 +1,5 @@
 // sort.cpp — sorting, selecting and searching. A tangent follows the permutation: it is read where argsort says,
-// so every rule is one take_along_axis. partition and topk are nothing but that. Kernels: backend/cpu/sort.cpp.
+// so every rule is one take_along_axis. Kernels: backend/cpu/sort.cpp, sort_select.cpp and sort_search.cpp.
 
 #include "ops/sort.h"
 
@@ -22,8 +22,14 @@ Dtype index_dtype(int64_t size) {
 }
 auto index_type = [](auto& p, const Call& c) { return Type{index_dtype(c.in(0).shape(p.axis)), c.in(0).shape()}; };
 
-array partition_order(const array& a, int64_t kth, int axis, bool sorted_tail) {
-  return make_node(argpartition_p, PartitionParams{axis, kth, sorted_tail}, {a}, {index_dtype(a.shape(axis)), a.shape()});
+Shape partitioned_shape(const array& a, const PartitionParams& p) {
+  return with_axis(without_axis(a.shape(), p.axis), p.tail ? a.shape(p.axis) - p.kth : a.shape(p.axis), p.axis);
+}
+array partition_order(const array& a, const PartitionParams& p) {
+  return make_node(argpartition_p, p, {a}, {index_dtype(a.shape(p.axis)), partitioned_shape(a, p)});
+}
+array partitioned(const array& a, const PartitionParams& p) {
+  return make_node(partition_p, p, {a}, {a.dtype(), partitioned_shape(a, p)});
 }
 
 int64_t checked_kth(const array& a, int64_t kth, int axis, std::string_view op) {
@@ -58,10 +64,17 @@ const Primitive argsort_p = define<SortParams>({
     .differentiable = false,
 });
 
+const Primitive partition_p = define<PartitionParams>({
+    .name = "partition",
+    .infer = [](auto& p, const Call& c) { return Type{c.in(0).dtype(), partitioned_shape(c.in(0), p)}; },
+    .jvp = [](auto& p, const Call& c, int, const array& t) { return take_along_axis(t, partition_order(c.in(0), p), p.axis); },
+    .vmap = [](auto& p, const Batch& b) { return partitioned(b.in(0), {p.axis + 1, p.kth, p.tail}); },
+});
+
 const Primitive argpartition_p = define<PartitionParams>({
     .name = "argpartition",
-    .infer = index_type,
-    .vmap = [](auto& p, const Batch& b) { return partition_order(b.in(0), p.kth, p.axis + 1, p.sorted_tail); },
+    .infer = [](auto& p, const Call& c) { return Type{index_dtype(c.in(0).shape(p.axis)), partitioned_shape(c.in(0), p)}; },
+    .vmap = [](auto& p, const Batch& b) { return partition_order(b.in(0), {p.axis + 1, p.kth, p.tail}); },
     .differentiable = false,
 });
 
@@ -95,13 +108,13 @@ array argsort(const array& a, std::optional<int> axis, bool descending) {
 array argpartition(const array& a, int64_t kth, std::optional<int> axis) {
   if (!axis) return argpartition(flatten(a), kth, 0);
   int at = normalize_axis(*axis, a.ndim(), "argpartition");
-  return partition_order(a, checked_kth(a, kth, at, "argpartition"), at, false);
+  return partition_order(a, {at, checked_kth(a, kth, at, "argpartition"), false});
 }
 
 array partition(const array& a, int64_t kth, std::optional<int> axis) {
   if (!axis) return partition(flatten(a), kth, 0);
   int at = normalize_axis(*axis, a.ndim(), "partition");
-  return take_along_axis(a, partition_order(a, checked_kth(a, kth, at, "partition"), at, false), at);
+  return partitioned(a, {at, checked_kth(a, kth, at, "partition"), false});
 }
 
 array topk(const array& a, int64_t k, std::optional<int> axis) {
@@ -111,8 +124,7 @@ array topk(const array& a, int64_t k, std::optional<int> axis) {
   if (k < 0 || k > n) {
     throw ValueError(cat("[topk] k is out of range: k is ", k, ", axis ", at, " has size ", n, "; need 0 <= k <= ", n, "."));
   }
-  array order = partition_order(a, n - k, at, true);
-  return take_along_axis(a, slice_along(order, at, n - k, n), at);
+  return partitioned(a, {at, n - k, true});
 }
 
 array searchsorted(const array& sorted_sequence, const array& values, bool right) {

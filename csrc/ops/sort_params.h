@@ -11,12 +11,12 @@ struct SortParams {
   auto fields() const { return std::tie(axis); }
 };
 
-/// argpartition; with `sorted_tail` the elements from `kth` on come out in order (topk).
+/// partition, argpartition; with `tail` only the elements from `kth` on, in order (topk).
 struct PartitionParams {
   int axis = 0;
   int64_t kth = 0;
-  bool sorted_tail = false;
-  auto fields() const { return std::tie(axis, kth, sorted_tail); }
+  bool tail = false;
+  auto fields() const { return std::tie(axis, kth, tail); }
 };
 
 /// searchsorted: inputs (sequences (..., n), values (..., m)) with equal leading axes.
@@ -25,6 +25,6 @@ struct SearchParams {
   auto fields() const { return std::tie(right); }
 };
 
-extern const Primitive sort_p, argsort_p, argpartition_p, searchsorted_p;
+extern const Primitive sort_p, argsort_p, partition_p, argpartition_p, searchsorted_p;
 
 }  // namespace mx

@@ -7,6 +7,10 @@
 
 #include <bit>
 #include <map>
+#include <mutex>
+#include <set>
+
+#include <pthread.h>
 
 #if defined(__linux__)
 #include <unistd.h>
@@ -33,28 +37,62 @@ size_t physical_memory() {
   return size_t(8) << 30;
 }
 
+/// The lists of free blocks, one for each size that `rounded` gives. Sizes below 2 MB are found by arithmetic.
+class FreeBlocks {
+ public:
+  /// The list of blocks of n bytes.
+  std::vector<void*>& of(size_t n) {
+    if (n <= 4096) return small_[n / 64];
+    if (n < kHuge) return middle_[static_cast<size_t>(std::bit_width(n) - 13) * 8 + n / (std::bit_floor(n) / 8) % 8];
+    return large_[n];
+  }
+  /// Calls f(size, list) from the largest blocks on until it returns false.
+  template <class F>
+  void from_the_largest(F&& f) {
+    for (auto it = large_.end(); it != large_.begin();) {
+      --it;
+      if (!f(it->first, it->second)) return;
+      if (it->second.empty()) it = large_.erase(it);
+    }
+    for (size_t i = std::size(middle_); i-- > 0;) {
+      size_t floor = size_t(4096) << (i / 8);
+      if (!f(floor + i % 8 * (floor / 8), middle_[i])) return;
+    }
+    for (size_t i = std::size(small_); i-- > 0;) {
+      if (!f(64 * i, small_[i])) return;
+    }
+  }
+
+ private:
+  std::vector<void*> small_[65];
+  std::vector<void*> middle_[9 * 8];
+  std::map<size_t, std::vector<void*>> large_;
+};
+
 }  // namespace
 
 struct CachingAllocator::State {
-  explicit State(RawMemory& r) : raw(r), memory_limit(physical_memory()), cache_limit(memory_limit / 4) {}
-  ~State() { trim(0); }
+  struct Block;
+
+  explicit State(RawMemory& r) : raw(r), memory_limit(physical_memory()), cache_limit(memory_limit / 4) { all().insert(this); }
+  ~State() {
+    all().erase(this);
+    trim(0);
+  }
 
   // Both need the lock.
   void trim(size_t keep) {
-    while (cached > keep && !free_blocks.empty()) {
-      auto largest = std::prev(free_blocks.end());
-      raw.free(largest->second.back(), largest->first);
-      cached -= largest->first;
-      largest->second.pop_back();
-      if (largest->second.empty()) free_blocks.erase(largest);
-    }
+    if (cached <= keep) return;
+    free_blocks.from_the_largest([&](size_t n, std::vector<void*>& blocks) {
+      for (; !blocks.empty() && cached > keep; blocks.pop_back(), cached -= n) raw.free(blocks.back(), n);
+      return cached > keep;
+    });
   }
   void* take(size_t n) {
-    auto found = free_blocks.find(n);
-    if (found == free_blocks.end()) return nullptr;
-    void* block = found->second.back();
-    found->second.pop_back();
-    if (found->second.empty()) free_blocks.erase(found);
+    std::vector<void*>& blocks = free_blocks.of(n);
+    if (blocks.empty()) return nullptr;
+    void* block = blocks.back();
+    blocks.pop_back();
     cached -= n;
     return block;
   }
@@ -65,16 +103,39 @@ struct CachingAllocator::State {
       raw.free(block, n);
       return;
     }
-    free_blocks[n].push_back(block);
+    free_blocks.of(n).push_back(block);
     cached += n;
     if (cached > cache_limit) trim(cache_limit);
   }
 
+  // A process may be forked while another of its threads holds a lock: the child would wait for ever.
+  static std::set<State*>& all() {
+    static std::set<State*>& states = *new std::set<State*>;
+    constexpr auto release = [] {
+      for (State* s : all()) s->lock.unlock();
+    };
+    constexpr auto acquire = [] {
+      for (State* s : all()) s->lock.lock();
+    };
+    [[maybe_unused]] static const int handlers = pthread_atfork(acquire, release, release);
+    return states;
+  }
+
   RawMemory& raw;
   std::mutex lock;
-  std::map<size_t, std::vector<void*>> free_blocks;
+  FreeBlocks free_blocks;
   size_t active = 0, cached = 0, peak = 0;
   size_t memory_limit, cache_limit;
+};
+
+/// A block that goes back to its allocator: made together with its reference count, in one piece.
+struct CachingAllocator::State::Block : Buffer {
+  Block(void* block, size_t n, std::shared_ptr<State> s) : Buffer{block, n, true}, state(std::move(s)) {}
+  ~Block() { state->give_back(data, n_bytes); }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  std::shared_ptr<State> state;
 };
 
 CachingAllocator::CachingAllocator(RawMemory& raw) : state_(std::make_shared<State>(raw)) {}
@@ -105,10 +166,7 @@ BufferRef CachingAllocator::allocate(size_t n_bytes) {
     s.active += n;
     s.peak = std::max(s.peak, s.active);
   }
-  return BufferRef(new Buffer{block, n, true}, [state = state_](Buffer* b) {
-    state->give_back(b->data, b->n_bytes);
-    delete b;
-  });
+  return std::make_shared<State::Block>(block, n, state_);
 }
 
 size_t CachingAllocator::active() const {

@@ -18,6 +18,7 @@
 #include "base/pointer_map.h"
 #include "graph/marker.h"
 #include "runtime/backend.h"
+#include "runtime/lazy.h"
 #include "runtime/nan_check.h"
 
 namespace mx {
@@ -28,6 +29,7 @@ namespace {
 std::recursive_mutex eval_lock;
 
 BlockingHooks blocking;
+std::atomic<LazyPlanner> planner{nullptr};
 
 class BlockingScope {
  public:
@@ -52,25 +54,6 @@ class BlockingScope {
                            "(mx.where instead of `if`), or keep the array from leaving the function."));
 }
 
-// A strong reference to a record.
-class CallRef {
- public:
-  explicit CallRef(CallRecord* r) : record_(r) { r->refs.fetch_add(1, std::memory_order_relaxed); }
-  CallRef(CallRef&& o) noexcept : record_(std::exchange(o.record_, nullptr)) {}
-  CallRef& operator=(CallRef&& o) noexcept {
-    std::swap(record_, o.record_);
-    return *this;
-  }
-  ~CallRef() {
-    if (record_ && record_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete record_;
-  }
-  CallRecord& operator*() const { return *record_; }
-  CallRecord* get() const { return record_; }
-
- private:
-  CallRecord* record_;
-};
-
 std::vector<CallRef> pending_calls(std::span<const array> outputs) {
   std::vector<CallRef> found;
   PointerMap<bool> seen;
@@ -90,11 +73,6 @@ std::vector<CallRef> pending_calls(std::span<const array> outputs) {
   return found;
 }
 
-void set_storage(Node& node, Storage storage) {
-  node.storage = std::move(storage);
-  node.available.store(true, std::memory_order_release);
-}
-
 // The memory of an input that nobody else will read again, if the output fits exactly into it and the kernel can
 // work in place.
 BufferRef donated(CallRecord& call, const Node& out) {
@@ -104,8 +82,8 @@ BufferRef donated(CallRecord& call, const Node& out) {
   for (size_t i = 0; i < n_candidates; ++i) {
     const Node& node = *call.inputs[i].node();
     const Storage& s = node.storage;
-    if (node.refs.load(std::memory_order_acquire) == 1 && s.buffer.use_count() == 1 && s.buffer->owned && s.offset == 0 &&
-        s.row_contiguous && node.size == out.size && size_of(node.dtype) == size_of(out.dtype)) {
+    if (node.refs.load(std::memory_order_acquire) == 1 && may_take_over(s) && node.size == out.size &&
+        size_of(node.dtype) == size_of(out.dtype)) {
       return s.buffer;
     }
   }
@@ -123,70 +101,15 @@ void run_kernel(Backend& device, CallRecord& call, std::span<array> outs) {
   for (array& out : outs) out.node()->available.store(true, std::memory_order_release);
 }
 
-void run_call(CallRecord& call) {
-  SmallVector<array, 1> outs;
-  SmallVector<bool, 4> wanted;
-  bool done = true;
-  for (uint32_t k = 0; k < call.n_out; ++k) {
-    outs.push_back(call.living_output(k));
-    wanted.push_back(outs.back().defined() && !outs.back().available());
-    done &= !wanted.back();
-  }
-  if (done) return;
-  for (uint32_t k = 0; k < call.n_out; ++k) {
-    if (!outs[k].defined()) {
-      outs[k] = call.output(k);
-    } else if (!wanted[k]) {
-      // Computed before, when another output was not asked for: it stays, and is made once more for nobody.
-      outs[k] = array::wrap(nullptr, outs[k].type());
-    }
-  }
-  const Primitive& p = *call.primitive;
-  bool seen = false;
-  if (p.view) {
-    Node& node = *outs[0].node();
-    const Storage& in = call.inputs[0].storage();
-    if (auto view = p.view(call.params, call.inputs[0], node.shape)) {
-      bool contiguous = is_row_contiguous(node.shape, view->strides);
-      set_storage(node, {in.buffer, in.offset + view->offset, std::move(view->strides), contiguous});
-      seen = true;
-    }
-  }
-  if (!seen) {
-    Backend& device = backend(call.stream.device.kind);
-    if (device.has_kernel(p)) {
-      run_kernel(device, call, {outs.data(), outs.size()});
-      if (checking_nans()) {
-        device.synchronize(call.stream);
-        check_nans(call, {outs.data(), outs.size()});
-      }
-    } else if (p.run) {
-      StreamScope scope(call.stream);
-      OriginScope origin(call.origin);
-      Outs found = p.run(call.params, Call(call), std::vector<bool>(wanted.begin(), wanted.end()));
-      for (uint32_t k = 0; k < call.n_out; ++k) {
-        if (wanted[k]) set_storage(*outs[k].node(), found[k].eval().storage());
-      }
-    } else if (p.expand) {
-      Outs simpler;
-      {
-        StreamScope scope(call.stream);
-        OriginScope origin(call.origin);
-        simpler = p.expand(call.params, Call(call));
-      }
-      eval(std::span<const array>(simpler.begin(), simpler.size()));
-      for (uint32_t k = 0; k < call.n_out; ++k) set_storage(*outs[k].node(), simpler[k].storage());
-    } else {
-      throw BackendError(cat("[", p.name, "] the ", device.name(), " backend has no kernel for this operation."));
-    }
-  }
-  for (array& out : outs) {
-    if (out.available() && !must_retain(*out.node())) detach(*out.node());
-  }
+bool run_planned(std::vector<CallRef>& order) {
+  LazyPlanner plan = planner.load(std::memory_order_relaxed);
+  // Checks and origins speak of single calls.
+  return plan && order.size() > 1 && !checking_nans() && !origins_traced() && plan(order);
 }
 
 void run_pending(std::span<const array> outputs) {
   std::vector<CallRef> order = pending_calls(outputs);
+  if (run_planned(order)) return;
   std::reverse(order.begin(), order.end());
   while (!order.empty()) {
     CallRef call = std::move(order.back());
@@ -269,6 +192,75 @@ BackgroundEvaluator& background() {
 
 }  // namespace
 
+void run_call(CallRecord& call) {
+  SmallVector<array, 1> outs;
+  SmallVector<bool, 4> wanted;
+  bool done = true;
+  for (uint32_t k = 0; k < call.n_out; ++k) {
+    outs.push_back(call.living_output(k));
+    wanted.push_back(outs.back().defined() && !outs.back().available());
+    done &= !wanted.back();
+  }
+  if (done) return;
+  for (uint32_t k = 0; k < call.n_out; ++k) {
+    if (!outs[k].defined()) {
+      outs[k] = call.output(k);
+    } else if (!wanted[k]) {
+      // Computed before, when another output was not asked for: it stays, and is made once more for nobody.
+      outs[k] = array::wrap(nullptr, outs[k].type());
+    }
+  }
+  const Primitive& p = *call.primitive;
+  bool seen = false;
+  if (p.view) {
+    Node& node = *outs[0].node();
+    const Storage& in = call.inputs[0].storage();
+    if (auto view = p.view(call.params, call.inputs[0], node.shape)) {
+      bool contiguous = is_row_contiguous(node.shape, view->strides);
+      publish(node, {in.buffer, in.offset + view->offset, std::move(view->strides), contiguous});
+      seen = true;
+    }
+  }
+  if (!seen) {
+    Backend& device = backend(call.stream.device.kind);
+    if (device.has_kernel(p)) {
+      run_kernel(device, call, {outs.data(), outs.size()});
+      if (checking_nans()) {
+        device.synchronize(call.stream);
+        check_nans(call, {outs.data(), outs.size()});
+      }
+    } else if (p.run) {
+      StreamScope scope(call.stream);
+      OriginScope origin(call.origin);
+      Outs found = p.run(call.params, Call(call), std::vector<bool>(wanted.begin(), wanted.end()));
+      for (uint32_t k = 0; k < call.n_out; ++k) {
+        if (wanted[k]) publish(*outs[k].node(), found[k].eval().storage());
+      }
+    } else if (p.expand) {
+      Outs simpler;
+      {
+        StreamScope scope(call.stream);
+        OriginScope origin(call.origin);
+        simpler = p.expand(call.params, Call(call));
+      }
+      eval(std::span<const array>(simpler.begin(), simpler.size()));
+      for (uint32_t k = 0; k < call.n_out; ++k) publish(*outs[k].node(), simpler[k].storage());
+    } else {
+      throw BackendError(cat("[", p.name, "] the ", device.name(), " backend has no kernel for this operation."));
+    }
+  }
+  for (array& out : outs) {
+    if (out.available() && !must_retain(*out.node())) detach(*out.node());
+  }
+}
+
+void publish(Node& node, Storage storage) {
+  node.storage = std::move(storage);
+  node.available.store(true, std::memory_order_release);
+}
+
+bool may_take_over(const Storage& s) { return s.buffer.use_count() == 1 && s.buffer->owned && s.offset == 0 && s.row_contiguous; }
+
 // Types stay as they are.
 void rethrow_with_origin(const std::string& origin) {
   auto located = [&](const std::exception& e) {
@@ -291,6 +283,8 @@ void rethrow_with_origin(const std::string& origin) {
     throw MemoryError(located(e));
   }
 }
+
+void set_lazy_planner(LazyPlanner p) { planner = p; }
 
 void set_blocking_hooks(BlockingHooks hooks) { blocking = hooks; }
 const BlockingHooks& blocking_hooks() { return blocking; }

@@ -1,135 +1,47 @@
-// compile.cpp — compiled Python functions. A call is taken apart into arrays, structure and constants; the
+// compile.cpp — the cache of a compiled Python function. A call is taken apart into arrays, structure and constants; the
 // last two and the arrays' types are the key of a trace. Containers given as inputs= hold placeholders while
 // the function is traced and are restored after it; those given as outputs= are changed in place by every
-// call. Start at CompileCache::call().
+// call (compile_state.cpp). Start at CompileCache::call().
 
 #include "bindings/compile.h"
 
 #include "bindings/bind.h"
+#include "bindings/compile_state.h"
 #include "bindings/constant.h"
+#include "bindings/errors.h"
+#include "compile/compiled_body.h"
+#include "compile/program.h"
+#include "inspect/cost.h"
 
 namespace mx::python {
 
 namespace {
 
-// ---- containers changed in place
-
-// What mutable containers held, to be put back.
-class Snapshot {
- public:
-  Snapshot() = default;
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  ~Snapshot() {
-    // Runs while an error from the traced function is on its way, too.
-    py::error_scope pending;
-    try {
-      restore();
-    } catch (...) {
-      PyErr_Clear();
-    }
-  }
-
-  void take(PyObject* o) {
-    TreeNode node;
-    Leaves children;
-    if (is_array(o) || !open_node(o, node, children)) return;
-    for (const py::object& child : children) take(child.ptr());
-    saved_.push_back({py::reinterpret_borrow<py::object>(o), std::move(node), std::move(children)});
-  }
-  void restore() {
-    for (Saved& s : saved_) fill(s.container.ptr(), s.node, s.children);
-    saved_.clear();
-  }
-
-  /// Makes the container `o` hold `children` as `node` describes. False if it cannot be changed.
-  static bool fill(PyObject* o, const TreeNode& node, const Leaves& children) {
-    auto set = [&](PyObject* key, const py::object& child) {
-      if (PyObject_SetItem(o, key, child.ptr()) != 0) rethrow();
-    };
-    switch (node.kind) {
-      case TreeNode::list:
-      case TreeNode::list_like: {
-        py::tuple items = to_tuple_object(children);
-        if (PyList_SetSlice(o, 0, PyList_GET_SIZE(o), items.ptr()) != 0) rethrow();
-        return true;
-      }
-      case TreeNode::dict:
-      case TreeNode::dict_like: {
-        auto present = py::reinterpret_steal<py::object>(checked(PySequence_Tuple(o)));
-        for (py::handle key : present) {
-          int keep = PySequence_Contains(node.data.ptr(), key.ptr());
-          if (keep < 0 || (keep == 0 && PyObject_DelItem(o, key.ptr()) != 0)) rethrow();
-        }
-        for (size_t i = 0; i < children.size(); ++i) {
-          size_t k = node.inserted ? (*node.inserted)[i] : i;
-          set(PyTuple_GET_ITEM(node.data.ptr(), static_cast<Py_ssize_t>(k)), children[k]);
-        }
-        return true;
-      }
-      case TreeNode::dataclass:
-        for (size_t i = 0; i < children.size(); ++i) {
-          if (PyObject_GenericSetAttr(o, PyTuple_GET_ITEM(node.data.ptr(), static_cast<Py_ssize_t>(i)), children[i].ptr()) != 0) rethrow();
-        }
-        return true;
-      case TreeNode::custom:
-        // A class that is indexed like a list (mx.random.state) is changed in place.
-        if (!PyObject_HasAttrString(node.type.ptr(), "__setitem__")) return false;
-        for (size_t i = 0; i < children.size(); ++i) set(py::int_(i).ptr(), children[i]);
-        return true;
-      default: return false;
-    }
-  }
-
- private:
-  struct Saved {
-    py::object container;
-    TreeNode node;
-    Leaves children;
-  };
-  std::vector<Saved> saved_;
-};
-
-bool same_kind(const TreeNode& a, const TreeNode& b) {
-  return a.kind == b.kind && a.type.ptr() == b.type.ptr() && a.kind != TreeNode::none;
-}
-
-// What is to stand where `current` (may be null) stands so that it looks like `fresh`: mutable containers are
-// changed in place, the rest is taken from `fresh`. Constants stay as they are unless `constants`.
-py::object adopt(PyObject* current, const py::object& fresh, bool constants) {
-  TreeNode now, wanted;
-  Leaves now_children, children;
-  if (is_array(fresh.ptr()) || !current) return fresh;
-  bool container = open_node(fresh.ptr(), wanted, children);
-  bool was_container = !is_array(current) && open_node(current, now, now_children);
-  if (!container) {
-    bool keep = !constants && !was_container && !is_array(current);
-    return keep ? py::reinterpret_borrow<py::object>(current) : fresh;
-  }
-  if (!was_container || !same_kind(now, wanted)) return fresh;
-  bool by_key = wanted.kind == TreeNode::dict || wanted.kind == TreeNode::dict_like;
-  bool changed = children.size() != now_children.size();
-  for (size_t i = 0; i < children.size(); ++i) {
-    PyObject* old = nullptr;
-    if (by_key) {
-      old = PyDict_GetItem(current, PyTuple_GET_ITEM(wanted.data.ptr(), static_cast<Py_ssize_t>(i)));
-    } else if (i < now_children.size()) {
-      old = now_children[i].ptr();
-    }
-    children[i] = adopt(old, children[i], constants);
-    changed |= children[i].ptr() != old;
-  }
-  if (!changed || Snapshot::fill(current, wanted, children)) return py::reinterpret_borrow<py::object>(current);
-  // A tuple: a new one, with the containers of the old.
-  if (wanted.kind == TreeNode::tuple) return to_tuple_object(children);
-  if (wanted.kind == TreeNode::tuple_like) {
-    return py::handle(reinterpret_cast<PyObject*>(&PyTuple_Type)).attr("__new__")(wanted.type, to_tuple_object(children));
-  }
-  return fresh;
-}
-
 // Two trees given as inputs= or outputs= serve one trace if arrays are in the same places.
 bool same_places(const MixedTree& a, const MixedTree& b) { return a.position == b.position && a.tree == b.tree; }
+
+// Functions that call themselves while they are traced use much of the C stack.
+class TraceDepth {
+ public:
+  TraceDepth() {
+    if (Py_EnterRecursiveCall(" while tracing a compiled function")) rethrow();
+    if (++depth <= kMost) return;
+    leave();
+    PyErr_SetString(PyExc_RecursionError, "[compile] compiled functions call one another more than 300 deep while they are traced.");
+    rethrow();
+  }
+  ~TraceDepth() { leave(); }
+  TraceDepth(const TraceDepth&) = delete;
+  TraceDepth& operator=(const TraceDepth&) = delete;
+
+ private:
+  static constexpr int kMost = 300;
+  static inline thread_local int depth = 0;
+  static void leave() {
+    --depth;
+    Py_LeaveRecursiveCall();
+  }
+};
 
 // Held during calls that change state: while one thread traces, the containers hold placeholders.
 class StateLock {
@@ -228,8 +140,9 @@ std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs
   ++n_traces;
   // Comparing and describing may run Python code and so change the cache.
   std::shared_ptr<const Trace> newest = entries_.empty() ? nullptr : entries_.front();
-  reason = !newest ? "the first call" : newest->key == key ? "the lines of calls are wanted" : key.difference(newest->key, fun);
-  Trace t{std::move(key), nullptr, {}, {}, origins_traced()};
+  std::string why = !newest ? "the first call" : newest->key == key ? "the lines of calls are wanted" : key.difference(newest->key, fun);
+  reason = why;
+  Trace t{std::move(key), nullptr, {}, {}, origins_traced(), std::move(why), 0, {}, {}, {}, {}, {}};
   size_t n = t.key.arguments.position.size();
   Snapshot before;
   Function f = [&](const Arrays& xs) {
@@ -248,13 +161,73 @@ std::shared_ptr<const Trace> CompileCache::trace(PyObject* fun, PyObject* inputs
     return found;
   };
   FunctionName name(function_name(fun));
+  TraceDepth guard;
   t.graph = std::make_shared<CompiledTrace>(f, t.key.types);
-  return share(std::move(t));
+  std::shared_ptr<Trace> made = share(std::move(t));
+  std::span<const Type> types(made->key.types);
+  made->arguments_pattern = Pattern(made->key.arguments, types.first(n), true);
+  made->inputs_pattern = Pattern(made->key.inputs, types.subspan(n), false);
+  made->outputs_pattern = Pattern(made->key.outputs, {}, false);
+  made->new_outputs_pattern = Pattern(made->outputs, {}, false);
+  made->result_pattern = Pattern(made->result, {}, true);
+  return made;
 }
 
-py::object CompileCache::call(PyObject* fun, PyObject* inputs, PyObject* outputs, PyObject* args, PyObject* kwargs) {
-  if (!compile_enabled()) return mx::python::call(fun, args, kwargs);
+namespace {
+
+PyObject* build_result(const Trace& t, std::span<const array> found) {
+  std::span<const array> arrays = found.first(t.result.position.size());
+  return t.result_pattern.plain() ? t.result_pattern.build(arrays) : t.result.build(arrays).release().ptr();
+}
+
+py::dict keywords(PyObject* const* values, PyObject* names) {
+  py::dict d;
+  for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
+    if (PyDict_SetItem(d.ptr(), PyTuple_GET_ITEM(names, i), values[i]) != 0) rethrow();
+  }
+  return d;
+}
+
+}  // namespace
+
+PyObject* CompileCache::call(PyObject* fun, PyObject* inputs, PyObject* outputs, PyObject* const* args, size_t n_args, PyObject* names) {
+  if (!compile_enabled()) return checked(PyObject_Vectorcall(fun, args, n_args, names));
   StateLock lock(state_mutex_, inputs != Py_None || outputs != Py_None);
+  if (PyObject* result = call_known(inputs, outputs, args, n_args, names)) return result;
+  py::tuple all(n_args);
+  for (size_t i = 0; i < n_args; ++i) PyTuple_SET_ITEM(all.ptr(), static_cast<Py_ssize_t>(i), Py_NewRef(args[i]));
+  return call_exactly(fun, inputs, outputs, all.ptr(), keywords(args + n_args, names).ptr()).release().ptr();
+}
+
+// If one of the two traces used last surely fits. Null without an error: perhaps none does.
+PyObject* CompileCache::call_known(PyObject* inputs, PyObject* outputs, PyObject* const* args, size_t n_args, PyObject* names) {
+  Stream stream = current_stream();
+  for (size_t k = 0; k < 2 && k < entries_.size(); ++k) {
+    // Containers of some classes run Python code when they are looked at, which may change the cache.
+    std::shared_ptr<const Trace> t = *std::next(entries_.begin(), static_cast<ptrdiff_t>(k));
+    if (!(t->key.stream == stream) || (origins_traced() && !t->has_lines)) continue;
+    SmallVector<array, 3> arrays;
+    arrays.resize(t->key.types.size());
+    if (!t->arguments_pattern.match_call(args, n_args, names, arrays.data())) continue;
+    if (inputs != Py_None && !t->inputs_pattern.match(inputs, arrays.data() + t->arguments_pattern.n_arrays())) continue;
+    if (outputs != Py_None && outputs != inputs && !t->outputs_pattern.match(outputs, nullptr)) continue;
+    bool steady = outputs == Py_None || (t->new_outputs_pattern.updatable() && same_places(t->key.outputs, t->outputs));
+    if (!steady) continue;
+    if (k > 0) {
+      auto at = std::find(entries_.begin(), entries_.end(), t);
+      if (at != entries_.end()) entries_.splice(entries_.begin(), entries_, at);
+    }
+    ++t->n_calls;
+    if (last != t) last = t;
+    Arrays found = t->graph->call(std::move(arrays));
+    Leaves before;
+    if (outputs != Py_None) t->new_outputs_pattern.update(outputs, std::span<const array>(found).subspan(t->result.position.size()), before);
+    return build_result(*t, found);
+  }
+  return nullptr;
+}
+
+py::object CompileCache::call_exactly(PyObject* fun, PyObject* inputs, PyObject* outputs, PyObject* args, PyObject* kwargs) {
   TraceKey key{split_arguments(args, kwargs), {}, {}, {}, current_stream()};
   Arrays arrays = std::exchange(key.arguments.arrays, {});
   if (arrays.size() != key.arguments.leaves.size()) {
@@ -283,8 +256,10 @@ py::object CompileCache::call(PyObject* fun, PyObject* inputs, PyObject* outputs
     t = trace(fun, inputs, outputs, std::move(key));
     if (t->graph->cacheable()) insert(hash, t);
   }
+  ++t->n_calls;
   last = t;
   Arrays found = (*t->graph)(arrays);
+  arrays.clear();
   size_t n = t->result.position.size();
   if (outputs != Py_None) {
     py::object fresh = t->outputs.build(std::span<const array>(found).subspan(n));
@@ -293,7 +268,7 @@ py::object CompileCache::call(PyObject* fun, PyObject* inputs, PyObject* outputs
                                " came that holds an array itself; need a list or dict."));
     }
   }
-  return t->result.build(std::span<const array>(found).first(n));
+  return py::reinterpret_steal<py::object>(build_result(*t, found));
 }
 
 int CompileCache::traverse(visitproc visit, void* arg) const {
@@ -309,6 +284,65 @@ void CompileCache::clear() {
   auto gone = std::exchange(entries_, {});
   by_hash_.clear();
   last = nullptr;
+}
+
+// ---- what compile_info() shows
+
+namespace {
+
+// "x: float32[3, 2], n=2"
+std::string signature_text(const TraceKey& key, PyObject* fun) {
+  constexpr size_t kMost = 12;
+  std::string out;
+  size_t shown = 0, n = key.arguments.leaves.size();
+  for (size_t i = 0, k = 0; i < n && shown < kMost; ++i, ++shown) {
+    const py::object& leaf = key.arguments.leaves[i];
+    out += cat(shown ? ", " : "", argument_path(fun, key.arguments.tree, i));
+    if (leaf) {
+      out += cat("=", py::repr(leaf).cast<std::string>());
+      continue;
+    }
+    const Type& t = key.types[k++];
+    out += cat(": ", t.dtype, "[");
+    for (size_t d = 0; d < t.shape.size(); ++d) out += cat(d ? ", " : "", t.shape[d]);
+    out += "]";
+  }
+  if (n > shown) out += cat(", and ", n - shown, " more");
+  return out;
+}
+
+}  // namespace
+
+py::list describe_traces(const CompileCache& cache, PyObject* fun) {
+  py::list out;
+  CompileCache::Entries entries = cache.entries();
+  for (const auto& t : entries) {
+    const CompiledBody& body = t->graph->body();
+    const Lowered& run = body.lowered();
+    Cost cost = cost_of(run.graph);
+    size_t n_fused = 0, n_inside = 0;
+    for (const Step& s : run.graph.steps) {
+      if (s.primitive != &fused_p) continue;
+      ++n_fused;
+      n_inside += s.params.get<FusedParams>().program->code.size();
+    }
+    py::list captured;
+    for (const array& a : body.constants()) captured.append(a);
+    py::dict d;
+    d["signature"] = signature_text(t->key, fun);
+    d["calls"] = t->n_calls;
+    d["reason"] = t->reason;
+    d["operations"] = t->graph->n_called();
+    d["steps"] = run.graph.steps.size();
+    d["groups"] = n_fused;
+    d["fused"] = n_inside;
+    d["flops"] = cost.flops;
+    d["bytes"] = cost.bytes;
+    d["temporary_bytes"] = run.temporary_bytes;
+    d["captured"] = captured;
+    out.append(d);
+  }
+  return out;
 }
 
 // ---- Python
@@ -348,9 +382,9 @@ void bind_compile(py::module_& m) {
       .def_property_readonly("graph", [](const CompileCache& c) { return c.last ? to_string(c.last->graph->graph()) : ""; },
                              "The last used trace as text, one operation a line.")
       .def("clear", &CompileCache::clear, "Forget all traces.");
-  def(m, "_run_compiled(cache, fun, inputs, outputs, args, kwargs, /)", "", [](const Args& a) {
-    return py::cast<CompileCache&>(py::handle(a.raw(0))).call(a.raw(1), a.raw(2), a.raw(3), a.raw(4), a.raw(5));
-  });
+  bind_compiled_function();
+  def(m, "_compiled(cache, fun, inputs, outputs, /)", "", [](const Args& a) { return make_compiled(a.obj(0), a.obj(1), a.obj(2), a.obj(3)); });
+  def(m, "_compile_info(cache, fun, /)", "", [](const Args& a) -> py::object { return describe_traces(py::cast<CompileCache&>(py::handle(a.raw(0))), a.raw(1)); });
   def(m, "disable_compile()", R"(Make compiled functions run uncompiled, everywhere.
 
 The environment variable ``MXFORM_DISABLE_COMPILE`` does the same from the start.

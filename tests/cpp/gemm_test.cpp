@@ -1,6 +1,7 @@
 // Matrix products against the three loops of the definition, on every path: tiles, thin, packed, all strides.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <random>
@@ -120,6 +121,18 @@ void check_tiles(const TileKernels<T>& t) {
       }
       // Multiples of 1/256 below 2^10: every order of summation is exact.
       CHECK(got == expected);
+
+      // Part of the last vector: the rest is neither written nor, where the table says so, read.
+      for (int last = 1; last < t.lanes; ++last) {
+        int64_t cols = n - t.lanes + last;
+        std::vector<T> part(c), short_b;
+        for (int64_t p = 0; p < k; ++p) short_b.insert(short_b.end(), b.begin() + p * n, b.begin() + p * n + cols);
+        if (!t.reads_parts) short_b.resize(short_b.size() + static_cast<size_t>(t.lanes));
+        t.part_tile[v][rows](k, a.data(), k, 1, short_b.data(), cols, part.data(), n, true, last);
+        for (int64_t i = 0; i < rows; ++i) std::copy_n(c.begin() + i * n + cols, n - cols, expected.begin() + i * n + cols);
+        CHECK(part == expected);
+        for (int64_t i = 0; i < rows; ++i) std::copy_n(got.begin() + i * n + cols, n - cols, expected.begin() + i * n + cols);
+      }
     }
   }
 }
@@ -189,6 +202,83 @@ TEST_CASE("the addend may be the result, however many blocks the inner dimension
         }
       }
       CHECK(worst < 1e-11);
+    }
+  }
+}
+
+TEST_CASE("the result may be added to, in place") {
+  for (int64_t k : {5, 100, 2000}) {
+    for (int64_t n : {3, 40, 150}) {
+      CAPTURE(k);
+      CAPTURE(n);
+      int64_t m = 50;
+      auto a = random_elements<float>(m * k), b = random_elements<float>(k * n), start = random_elements<float>(m * n), out = start;
+      gemm(Gemm<float>{.m = m, .n = n, .k = k, .a = a.data(), .a_row = k, .a_col = 1, .b = b.data(), .b_row = n, .b_col = 1, .out = out.data(),
+                       .out_row = n, .beta = 1, .c = out.data(), .c_row = n, .c_col = 1});
+      bool right = true;
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          double sum = static_cast<double>(start[static_cast<size_t>(i * n + j)]);
+          for (int64_t p = 0; p < k; ++p) sum += double(a[static_cast<size_t>(i * k + p)]) * double(b[static_cast<size_t>(p * n + j)]);
+          right &= sum == double(out[static_cast<size_t>(i * n + j)]);  // Multiples of 1/256: exact.
+        }
+      }
+      CHECK(right);
+    }
+  }
+}
+
+namespace {
+
+// The epilogue doubles an element and adds a number that tells its place.
+template <class S>
+bool epilogue_sees_every_element_once(Sizes s, bool a_transposed, bool b_transposed, bool addend) {
+  using T = Accumulator<S>;
+  auto a = random_elements<S>(s.m * s.k), b = random_elements<S>(s.k * s.n), c = random_elements<S>(s.n);
+  std::vector<S> plain(static_cast<size_t>(s.m * s.n)), out = plain;
+  Gemm<S> g{.m = s.m, .n = s.n, .k = s.k, .a = a.data(), .a_row = a_transposed ? 1 : s.k, .a_col = a_transposed ? s.m : 1, .b = b.data(),
+            .b_row = b_transposed ? 1 : s.n, .b_col = b_transposed ? s.k : 1, .out = plain.data(), .out_row = s.n};
+  if (addend) {
+    g.beta = 2;
+    g.c = c.data();
+    g.c_col = 1;
+  }
+  gemm(g);
+  auto change = [](T x, int64_t i, int64_t j) { return 2 * x + static_cast<T>(i % 5 - j % 3); };
+  g.out = out.data();
+  g.epilogue.first_row = 7;
+  g.epilogue.context = &change;
+  g.epilogue.run = [](void* f, void* x, int64_t x_row, int64_t row, int64_t rows, int64_t col, int64_t cols) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < cols; ++j) {
+        T& e = static_cast<T*>(x)[i * x_row + j];
+        e = (*static_cast<decltype(change)*>(f))(e, row + i, col + j);
+      }
+    }
+  };
+  gemm(g);
+  for (int64_t i = 0; i < s.m; ++i) {
+    for (int64_t j = 0; j < s.n; ++j) {
+      auto at = static_cast<size_t>(i * s.n + j);
+      double expected = static_cast<double>(change(static_cast<T>(plain[at]), i + 7, j)), got = static_cast<double>(static_cast<T>(out[at]));
+      double rounding = std::is_same_v<S, float16_t> ? 2e-3 : std::is_same_v<S, bfloat16_t> ? 2e-2 : 0;
+      if (!(std::abs(got - expected) <= rounding * (std::abs(expected) + 10))) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("an epilogue sees every element once, before it is rounded") {
+  for (Sizes s : {Sizes{1, 1, 1}, {5, 7, 0}, {33, 70, 20}, {100, 60, 700}, {3, 500, 300}, {300, 3, 70}, {300, 2, 100}, {200, 300, 1100}, {2, 1000, 600}}) {
+    for (int q = 0; q < 8; ++q) {
+      CAPTURE(s.m);
+      CAPTURE(q);
+      CHECK(epilogue_sees_every_element_once<float>(s, q & 1, q & 2, q & 4));
+      CHECK(epilogue_sees_every_element_once<double>(s, q & 1, q & 2, q & 4));
+      CHECK(epilogue_sees_every_element_once<float16_t>(s, q & 1, q & 2, q & 4));
+      CHECK(epilogue_sees_every_element_once<bfloat16_t>(s, q & 1, q & 2, q & 4));
     }
   }
 }

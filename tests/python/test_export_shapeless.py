@@ -4,6 +4,7 @@ OPEN must work, REFUSED must not be exported, and programs drawn at random must 
 function itself. MXFORM_LONG=1 draws 3 000 of them.
 """
 
+import itertools
 import os
 import random
 
@@ -105,6 +106,42 @@ def test_shapeless_refuses(name, path):
     with pytest.raises(ValueError, match="shapeless=True: .*" + text + ".*exporter"):
         mx.export_function(path, f, normal(4, 4), shapeless=True)
     assert not os.path.exists(path)
+
+
+# Rules that many sizes cannot tell apart from others: at every size of a grid right, or refused when exported or called.
+ALMOST = {  # name: function, shape of the example
+    "wrong only beyond twice the divisor": (lambda x: x * (-x.shape[0] % 24) + mx.arange(x.shape[0]), (2,)),
+    "rounded up to a large divisor": (lambda x: x * ((x.shape[0] + 39) // 40), (3,)),
+    "one size apart": (lambda x: x * (2 if x.shape[0] == 12 else 3), (4, 8)),
+    "one size apart, below the example": (lambda x: x * (2 if x.shape[0] == 19 else 3), (60,)),
+    "the larger of two": (lambda x: x * max(4 * x.shape[0], x.shape[1]), (8, 10)),
+    "the smaller of a product": (lambda x: x * min(x.size, 20), (5, 5, 10)),
+    "a difference without its sign": (lambda x: x * abs(x.shape[0] - x.shape[1] * x.shape[2]), (8, 5, 5)),
+    "a quotient that is 0": (lambda x: x * (x.shape[0] // max(x.shape[1] * x.shape[2], 1)), (5, 5, 8)),
+    "a case of a product": (lambda x: x.reshape(-1)[:40] if x.size > 40 else x.reshape(-1), (4, 4)),
+    "equal to twice": (lambda x: x * (1 if x.shape[0] == 2 * x.shape[1] else 3), (6, 5)),
+}
+
+
+@pytest.mark.parametrize("name", ALMOST)
+def test_shapeless_is_right_or_refused(name, path):
+    f, example = ALMOST[name]
+    try:
+        mx.export_function(path, f, mx.ones(example), shapeless=True)
+    except ValueError as e:
+        assert "shapeless=True: " in str(e)
+        return
+    g = mx.import_function(path)
+    assert mx.array_equal(g(mx.ones(example))[0], f(mx.ones(example)))
+    grid = [*range(1, 10), 12, 19, 23, 24, 25, 35, 40, 41, 47, 48, 49, 59, 72, 80, 81, 120, 128, 300] if len(example) < 3 else [1, 2, 3, 4, 5, 6, 8, 9, 15, 35]
+    for shape in itertools.product(grid, repeat=len(example)):
+        x = mx.ones(shape)
+        try:
+            got = g(x)[0]
+        except ValueError:
+            continue
+        want = f(x)
+        assert got.shape == want.shape and mx.array_equal(got, want), shape
 
 
 def test_shapeless_traces_side_by_side(path):

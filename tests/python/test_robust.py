@@ -470,7 +470,7 @@ def test_objects_without_a_value_cannot_be_made(name):
 
 @pytest.mark.parametrize("call", [
     "_run_grad(1, 2, 3, 4)", "_run_grad(_core._grad_spec('grad', [0], []), mx.sin, 3, 4)", "_run_vmap(mx.sin, 0, 0, 3, None)",
-    "_run_custom(1, 2, 3, 4, 5, 6)", "_run_checkpoint(1, 2, 3)", "_run_compiled(_core._CompileCache(), mx.sin, None, None, 3, 4)",
+    "_run_custom(1, 2, 3, 4, 5, 6)", "_run_checkpoint(1, 2, 3)", "_compiled(1, mx.sin, None, None)", "_compile_info(1, 2)",
     "_run_vjp(1, 2, 3)", "_run_jvp(mx.sin, 3, [1])",
 ])
 def test_private_entry_points_refuse_what_they_are_not_for(call):

@@ -1,5 +1,6 @@
 // composite.cpp — kernels of softmax and logsumexp over any axes, in float32 or float64 (complex has no kernel).
 //
+// Over the last axes they are fused programs (compile/program.h), written here once for each dtype. Over others:
 // Elements along the axes are taken in chunks of fixed size: the largest of a chunk, exp(x - largest) and its sum.
 // What the chunks found is put on a common scale afterwards, so a long row is shared between threads and memory
 // is passed twice. Rows that do not lie together are gathered in groups. Start at Softmax::run().
@@ -8,14 +9,17 @@
 
 #include <cmath>
 #include <limits>
+#include <mutex>
 
 #include "backend/cpu/clones.h"
 #include "backend/cpu/fast_rows.h"
+#include "backend/cpu/fused.h"
 #include "backend/cpu/loops.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/reduce_loops.h"
 #include "backend/cpu/reduce_plan.h"
 #include "backend/cpu/scratch.h"
+#include "compile/program.h"
 #include "ops/composite_params.h"
 
 namespace mx::cpu {
@@ -334,11 +338,73 @@ class Softmax {
   Math<T> math_;
 };
 
+/// Writes a program instruction by instruction.
+struct ProgramText {
+  Program program;
+  uint16_t add(Instr i, Dtype out) {
+    i.out = out;
+    program.code.push_back(i);
+    return static_cast<uint16_t>(program.n_values() - 1);
+  }
+  uint16_t op(ElementwiseCode code, Dtype t, uint16_t a, uint16_t b = 0, uint16_t c = 0) {
+    return add({.cast = false, .code = code, .in = t, .a = a, .b = b, .c = c}, result_dtype(code, t));
+  }
+  uint16_t reduce(Reduce r, Dtype t, uint16_t a) { return add({.in = t, .a = a, .reduce = r}, t); }
+  uint16_t cast(Dtype from, Dtype to, uint16_t a) { return from == to ? a : add({.cast = true, .in = from, .a = a}, to); }
+};
+
+Params program_of(bool softmax, Dtype t, int row_axes, bool keepdims) {
+  Dtype work = t == Dtype::float64 ? t : Dtype::float32;
+  ProgramText p;
+  p.program.inputs = {t};
+  p.program.row_axes = row_axes;
+  if (!softmax) p.program.constants = {{work, 0}};
+  uint16_t x = p.cast(t, work, 0), top = p.reduce(Reduce::max, work, x), y;
+  if (softmax) {
+    uint16_t e = p.op(UnaryOp::exp, work, p.op(BinaryOp::subtract, work, x, top));
+    y = p.op(BinaryOp::divide, work, e, p.reduce(Reduce::sum, work, e));
+  } else {
+    // From the largest element, but from 0 if that is not finite: then the sum is 0, infinite or NaN as it should be.
+    uint16_t from = p.op(TernaryOp::select, work, p.op(UnaryOp::isfinite, work, top), top, 1);
+    uint16_t e = p.op(UnaryOp::exp, work, p.op(BinaryOp::subtract, work, x, from));
+    y = p.op(BinaryOp::add, work, p.op(UnaryOp::log, work, p.reduce(Reduce::sum, work, e)), from);
+    if (!keepdims) p.program.squeezed = {true};
+  }
+  p.program.outputs = {p.cast(work, t, y)};
+  return FusedParams(std::make_shared<const Program>(std::move(p.program)));
+}
+
+/// Runs the program if the axes are the last ones. They are few in number: programs are kept for one and two.
+bool run_program(const Task& task, bool softmax) {
+  const auto& p = task.params.get<ReduceParams>();
+  const array& x = task.in[0];
+  int k = static_cast<int>(p.axes.size());
+  Dtype t = task.out[0].dtype();
+  if (p.axes.front() != x.ndim() - k || x.dtype() != t) return false;
+  auto run = [&](const Params& params) { fused_kernel({fused_p, params, task.in, task.out}); };
+  constexpr Dtype kinds[] = {Dtype::float16, Dtype::bfloat16, Dtype::float32, Dtype::float64};
+  size_t kind = static_cast<size_t>(std::find(std::begin(kinds), std::end(kinds), t) - kinds);
+  bool keepdims = !softmax && p.keepdims;
+  if (k > 2 || kind == std::size(kinds)) {
+    run(program_of(softmax, t, k, keepdims));
+    return true;
+  }
+  struct Kept {
+    std::once_flag once;
+    Params params;
+  };
+  static Kept kept[2][2][2][std::size(kinds)];
+  Kept& mine = kept[softmax][k - 1][keepdims][kind];
+  std::call_once(mine.once, [&] { mine.params = program_of(softmax, t, k, keepdims); });
+  run(mine.params);
+  return true;
+}
+
 }  // namespace
 
 void softmax_kernel(const Task& task) {
   array& out = task.out[0];
-  if (out.size() == 0) return;
+  if (out.size() == 0 || run_program(task, true)) return;
   in_work_type(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     Softmax<T>(task.in[0], out, task.params.get<ReduceParams>().axes, row_strides(out.shape())).run_softmax();
@@ -348,7 +414,7 @@ void softmax_kernel(const Task& task) {
 void logsumexp_kernel(const Task& task) {
   array& out = task.out[0];
   const Axes& axes = task.params.get<ReduceParams>().axes;
-  if (out.size() == 0) return;
+  if (out.size() == 0 || run_program(task, false)) return;
   in_work_type(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     Softmax<T>(task.in[0], out, axes, reduced_strides(task.in[0].shape(), axes)).run_logsumexp();

@@ -103,7 +103,7 @@ class Channels : Rows<S> {
     this->by_period(end - begin, x_step, step, [&](int64_t pixel, int64_t count, int64_t x_apart, int64_t sum_apart, int64_t lanes) {
       const T* at[kTaps];
       for (int t = 0; t < n; ++t) at[t] = x[t] + pixel * x_step;
-      add_taps<T>(n, at, weight, sums + (begin + pixel) * step, count, x_apart, sum_apart, lanes, add);
+      channel_loops<T>().add_taps(n, at, weight, sums + (begin + pixel) * step, count, x_apart, sum_apart, lanes, add);
     });
   }
 
@@ -171,7 +171,7 @@ class ChannelWeights : Rows<S> {
     this->by_period(end - begin, x_step, step, [&](int64_t pixel, int64_t count, int64_t x_apart, int64_t y_apart, int64_t lanes) {
       const T* at[kTaps];
       for (int t = 0; t < n; ++t) at[t] = x[t] + pixel * x_step;
-      add_products<T>(n, at, weight, y + (begin + pixel) * step, count, x_apart, y_apart, lanes);
+      channel_loops<T>().add_products(n, at, weight, y + (begin + pixel) * step, count, x_apart, y_apart, lanes);
     });
   }
 

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kPackedBytes = 32 << 20;  // Most of the weights that is packed at a time.
 constexpr int64_t kTaskFlops = 500'000;     // Worth a thread.
+constexpr int64_t kMaxLinks = 32;           // Pieces of the depth that a tile goes through at once.
 constexpr int64_t kDotSteps = 56;           // A column: shorter runs are not worth sums over lanes.
 
 // Floats that stand for pairs are counted as other floats are.
@@ -145,7 +146,7 @@ class ConvProduct {
 
   void multiply_strip(Workspace& w, const Depth::Block& b, int64_t panel, int64_t row, const Strip& s) {
     int64_t cols = columns(panel), b_row = padded(cols);
-    TileFn<T> tile = kernels_.tile[b_row / kernels_.lanes][s.n];
+    ChainFn<T> chain = kernels_.chain[b_row / kernels_.lanes][s.n];
     const T* weights = w.weights + (panel - w.panel_begin) * depth_.steps * width_;
     T* to = w.sums.template as<T>() + s.row * w.sums_row + (panel - w.panel_begin) * width_;
     int64_t to_row = w.sums_row;
@@ -155,9 +156,20 @@ class ConvProduct {
         to = static_cast<T*>(c_.out) + (row + s.row) * to_row + w.group * c_.cout + panel * width_;
       }
     }
+    ChainLink<T> links[kMaxLinks];
+    int64_t n = 0, lines_apart = 0;
+    bool adding = false;
+    auto flush = [&] {
+      if (n > 0) chain(n, links, lines_apart, 1, b_row, to, to_row, adding);
+      n = 0;
+    };
     source_.take(w.source, s, b, [&](const T* a, int64_t a_row, int64_t step, int64_t steps, bool add) {
-      tile(steps, a, a_row, 1, weights + step * b_row, b_row, to, to_row, add);
+      if (n == kMaxLinks) flush();
+      if (n == 0) adding = add;
+      lines_apart = a_row;
+      links[n++] = {a, weights + step * b_row, steps};
     });
+    flush();
   }
 
   // Four outputs (there is space behind the last) with all columns.

@@ -106,6 +106,9 @@ void conv_gemm(const Conv& c);
 /// The same for the weight: patches against outputs.
 template <class S>
 void conv_weight_gemm(const Conv& c);
+/// The same without copies of patches, where rows of outputs are long and the weight small. False where it does not suit.
+template <class S>
+bool conv_weight_band(const PatchMap& map);
 
 /// Channel by channel, for groups with few channels: depthwise and its likes.
 template <class S>

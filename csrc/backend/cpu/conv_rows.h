@@ -41,13 +41,21 @@ class Rows {
  protected:
   using T = Accumulator<S>;
   static constexpr bool kSame = std::is_same_v<S, T>;
-  static constexpr int kTaps = 9;                  // Taken at a time.
+  static constexpr int kTaps = 64;                 // Taken at a time.
   static constexpr int64_t kLanes = 64 / sizeof(T);
   static constexpr int64_t kRowBytes = 16 << 10;   // A longer row is done in parts, so that its sums stay in the first cache.
+  static constexpr int64_t kLongRow = 5;           // Taps.
   static constexpr int64_t kCacheBytes = 1 << 20;  // Spread rows that a thread keeps.
 
   Rows(const Conv& c, const std::vector<const Phase*>& phases) : c_(c), map_(c, phases), last_(map_.last), channels_(c.channels_out()) {
-    spread_ = !kSame || c.cin != 1 || c.cout != 1;
+    // Long rows of taps that reach over the edges come from rows with zeros around them.
+    spread_ = !kSame || c.cin != 1 || c.cout != 1 || (map_.n_last() >= kLongRow && !last_.inside);
+    if (spread_) {
+      for (const Tap& t : last_.taps) {
+        left_ = std::max(left_, -t.at);
+        right_ = std::max(right_, (last_.count - 1) * last_.stride + t.at - (map_.last_axis.in - 1));
+      }
+    }
     pixel_ = spread_ ? channels_ : map_.last_axis.x_stride;
     joined_ = last_.stride == 1 && pixel_ == channels_ && channels_ % kLanes != 0;
     period_ = joined_ ? std::lcm(channels_, kLanes) : channels_;
@@ -55,7 +63,7 @@ class Rows {
     part_ = ceil_div(part_, period_ / channels_) * (period_ / channels_);
     parts_ = ceil_div(last_.count, part_);
     n_rows_ = map_.rows / last_.count * parts_;
-    plane_ = map_.last_axis.in * channels_;
+    plane_ = (left_ + map_.last_axis.in + right_) * channels_;
     // Flattened distance between the input rows that one row of outputs needs.
     for (const OuterTap& o : map_.outer) lowest_ = std::min(lowest_, row_of(o.at)), highest_ = std::max(highest_, row_of(o.at));
     int64_t row_bytes = plane_ * c.cin * static_cast<int64_t>(sizeof(T));
@@ -111,11 +119,13 @@ class Rows {
     const T* rows = input_row(w, p, outer);
     for (int64_t ci = 0; ci < c_.cin; ++ci) {
       for (int64_t t = 0; t < map_.n_last(); ++t) {
-        int64_t at = p.segment.position + map_.tap_at(t), s = last_.stride;
-        int64_t begin = at >= 0 ? 0 : ceil_div(-at, s), end = at >= map_.last_axis.in ? 0 : (map_.last_axis.in - 1 - at) / s + 1;
-        end = std::min(end, p.segment.n);
-        if (begin >= end) continue;
-        w.taps.push_back({rows + ci * plane_ + at * pixel_, begin, end, weights + ((static_cast<int64_t>(o) * map_.n_last() + t) * c_.cin + ci) * period_});
+        int64_t at = p.segment.position + map_.tap_at(t), s = last_.stride, begin = 0, end = p.segment.n;
+        if (!spread_) {
+          begin = at >= 0 ? 0 : ceil_div(-at, s);
+          end = std::min(end, at >= map_.last_axis.in ? 0 : (map_.last_axis.in - 1 - at) / s + 1);
+          if (begin >= end) continue;
+        }
+        w.taps.push_back({rows + ci * plane_ + (left_ + at) * pixel_, begin, end, weights + ((static_cast<int64_t>(o) * map_.n_last() + t) * c_.cin + ci) * period_});
       }
     }
   }
@@ -164,6 +174,7 @@ class Rows {
   int64_t period_;        // Weights of a tap, repeated to whole vectors if joined.
   int64_t part_, parts_;  // Pixels of a part, parts of a row.
   int64_t n_rows_;        // Parts in all.
+  int64_t left_ = 0, right_ = 0;  // Zeros around a spread row, in pixels.
   int64_t plane_;         // Elements of a spread row, of one input channel.
   int64_t lowest_ = 0, highest_ = 0, slots_ = 1;
   bool all_kept_;         // The rows that an output row needs are in slots of their own.
@@ -192,6 +203,11 @@ class Rows {
 
   void spread(const S* from, T* to) const {
     int64_t step = map_.last_axis.x_stride;
+    for (int64_t ci = 0; ci < c_.cin; ++ci) {
+      std::fill_n(to + ci * plane_, left_ * channels_, T(0));
+      std::fill_n(to + (ci + 1) * plane_ - right_ * channels_, right_ * channels_, T(0));
+    }
+    to += left_ * channels_;
     auto repeat = c_.cout == 1   ? repeat_channels<1, S, T>
                   : c_.cout == 2 ? repeat_channels<2, S, T>
                   : c_.cout == 4 ? repeat_channels<4, S, T>

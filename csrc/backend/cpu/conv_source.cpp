@@ -7,7 +7,7 @@ namespace mx::cpu {
 // Blocks of nearly equal depth, made of whole rows of taps where these are short, else of taps, else of channels.
 Depth::Depth(const PatchMap& map, int64_t steps_of, bool joined) : per_step(steps_of), tap(ceil_div(map.c.cin, steps_of) * steps_of) {
   int64_t taps = map.n_last(), most = kBlockSteps * per_step, total = static_cast<int64_t>(map.outer.size()) * taps * tap;
-  int64_t target = ceil_div(total, ceil_div(total, most)), together = joined ? std::clamp<int64_t>(target / tap, 1, taps) : 1;
+  int64_t target = ceil_div(total, ceil_div(total, most + most / 3)), together = joined ? std::clamp<int64_t>(target / tap, 1, taps) : 1;
   for (size_t o = 0; o < map.outer.size(); ++o) {
     for (int64_t t = 0; t < taps; t += together) {
       int64_t end = std::min(taps, t + together);

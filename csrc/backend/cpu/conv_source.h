@@ -219,6 +219,10 @@ class Band : Source<S> {
     std::vector<Segment> segments;
     std::vector<Strip> strips;
     std::vector<const std::byte*> at;  ///< By line and outer tap: the row of the input, null if there is none.
+    struct Line {
+      int64_t out, n;                  ///< First output, and how many.
+    };
+    std::vector<Line> lines;
     std::vector<size_t> first;         ///< By line: the first piece that has a row.
     std::vector<std::pair<int64_t, const std::byte*>> held;  ///< Rows of this block by their place in the input; a hash table.
     int64_t n_held = 0;
@@ -233,6 +237,7 @@ class Band : Source<S> {
     w.n_held = 0;
     w.at.assign(lines * taps, nullptr);
     w.first.assign(lines, depth_.pieces.size());
+    w.lines.clear();
     w.strips.clear();
     int64_t row = 0;
     for (size_t l = 0; l < lines; ++l) {
@@ -240,6 +245,7 @@ class Band : Source<S> {
       int64_t n = std::min(part_, last_.count - part * part_);
       map_.find_segments(line / parts_ * last_.count + part * part_, n, w.segments);
       const Segment& s = w.segments[0];
+      w.lines.push_back({s.out, s.n});
       bool any = false;
       for (size_t o = 0; o < taps; ++o) {
         if (!map_.inside(s, map_.outer[o])) continue;
@@ -259,6 +265,17 @@ class Band : Source<S> {
       row += n;
     }
   }
+
+  /// Where output 0 of line l finds its first element of tap t of the last axis, at outer tap o; null if all it finds is zeros.
+  const std::byte* tap(const Workspace& w, size_t l, size_t o, int64_t t) const {
+    const std::byte* row = w.at[l * map_.outer.size() + o];
+    if (!row || row == w.rows.template as<std::byte>()) return nullptr;
+    return row + (compact_ ? 0 : map_.tap_at(t) - low_) * pixel_ * bytes_;
+  }
+  /// Elements from output to output.
+  int64_t output_step() const { return step_ * pixel_; }
+  /// Whether neighbouring taps lie side by side.
+  bool merges() const { return last_.regular && pixel_ == map_.c.cin; }
 
   template <class F>
   void take(const Workspace& w, const Strip& s, const Depth::Block& b, F f) const {

@@ -3,7 +3,8 @@
 //
 // The sum is over all outputs of all examples and long; the result is small. Columns are cut into panels as wide as a
 // tile, rows of the sum into chunks (by the sizes alone), and each panel of each chunk is a task with sums of its own, which
-// are added up in order at the end. Within a task the patches of a few hundred outputs are packed at a time.
+// are added up in order at the end. Within a task the patches of a few hundred outputs are packed at a time. Where the processor
+// multiplies pairs of bfloat16, elements of two outputs are brought together in patches and, once for all, in cotangents.
 // Start at WeightProduct::run().
 
 #include <algorithm>
@@ -28,8 +29,6 @@ constexpr int64_t kMaxChunks = 16;
 constexpr int64_t kSumBytes = 64 << 20;    // Most memory for them.
 constexpr int64_t kTaskFlops = 500'000;    // Worth a thread.
 
-
-
 // Columns that are contiguous in the input: one outer tap, neighbouring taps of the last axis, their channels.
 struct Run {
   size_t outer;
@@ -41,18 +40,10 @@ struct Run {
 template <class S>
 class WeightProduct {
   using T = Accumulator<S>;
-  static constexpr bool kSame = std::is_same_v<S, T>;
+  static constexpr bool kSame = std::is_same_v<S, T>, kBf16 = std::is_same_v<S, bfloat16_t>;
 
  public:
-  WeightProduct(const Conv& c, const std::vector<const Phase*>& phases) : c_(c), map_(c, phases), kernels_(tile_kernels<T>()) {
-    merged_ = map_.last.regular && map_.last_axis.x_stride == c.cin;
-    columns_ = static_cast<int64_t>(map_.outer.size()) * map_.n_last() * c.cin;
-    int64_t needed = ceil_div(columns_, kernels_.lanes);
-    vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
-    width_ = vectors_ * kernels_.lanes;
-    height_ = kernels_.rows[vectors_];
-    cut_panels();
-  }
+  WeightProduct(const Conv& c, const std::vector<const Phase*>& phases) : WeightProduct(c, phases, kBf16 ? pair_tile_kernels() : nullptr) {}
 
   void run() {
     int64_t panels = static_cast<int64_t>(panels_.size()), size = c_.cout * width_;
@@ -63,6 +54,12 @@ class WeightProduct {
     chunks = ceil_div(map_.rows, chunk);
     Scratch memory(static_cast<size_t>(results * chunks * size) * sizeof(T));
     T* sums = memory.as<T>();
+    std::optional<Scratch> pairs;
+    if (pairs_) {
+      pairs.emplace(static_cast<size_t>(ceil_div(map_.rows, 2) * c_.channels_out()) * sizeof(uint32_t));
+      output_pairs_ = pairs->as<uint32_t>();
+      pair_outputs();
+    }
     int64_t flops = 2 * c_.cout * width_ * std::min(chunk, map_.rows);
     parallel_for(results * chunks, std::max<int64_t>(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
       Workspace w(*this);
@@ -84,6 +81,25 @@ class WeightProduct {
   }
 
  private:
+  WeightProduct(const Conv& c, const std::vector<const Phase*>& phases, const TileKernels<float>* pairs)
+      : c_(c), map_(c, phases), pairs_(pairs != nullptr), kernels_(choose(pairs)) {
+    merged_ = map_.last.regular && map_.last_axis.x_stride == c.cin;
+    columns_ = static_cast<int64_t>(map_.outer.size()) * map_.n_last() * c.cin;
+    int64_t needed = ceil_div(columns_, kernels_.lanes);
+    vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
+    width_ = vectors_ * kernels_.lanes;
+    height_ = kernels_.rows[vectors_];
+    cut_panels();
+  }
+
+  // Floats that stand for pairs are counted as other floats are.
+  static const TileKernels<T>& choose([[maybe_unused]] const TileKernels<float>* pairs) {
+    if constexpr (kBf16) {
+      if (pairs) return *pairs;
+    }
+    return tile_kernels<T>();
+  }
+
   struct Panel {
     std::vector<Run> runs;
     int64_t columns = 0;
@@ -111,8 +127,10 @@ class WeightProduct {
   struct Workspace {
     explicit Workspace(const WeightProduct& p)
         : patches(static_cast<size_t>(kBlockRows * p.width_) * sizeof(T)),
-          outputs(p.direct() ? 0 : static_cast<size_t>(kBlockRows * p.c_.cout) * sizeof(T)) {}
+          outputs(p.direct() || p.pairs_ ? 0 : static_cast<size_t>(kBlockRows * p.c_.cout) * sizeof(T)),
+          lines(p.pairs_ ? static_cast<size_t>((kBlockRows + 1) * p.width_) * sizeof(S) : 0) {}
     Scratch patches, outputs;
+    Scratch lines;  ///< Patches, before they become pairs.
     std::vector<Segment> segments;
   };
 
@@ -125,8 +143,15 @@ class WeightProduct {
       int64_t n = std::min(kBlockRows, row_end - row);
       map_.find_segments(row, n, w.segments);
       T* patches = w.patches.template as<T>();
-      for (const Segment& s : w.segments) copy_patches(s, group, panel, b_row, patches + s.row * b_row);
-      if (!direct()) pack_outputs(w, group, n);
+      if (pairs_) {
+        S* lines = w.lines.template as<S>();
+        for (const Segment& s : w.segments) copy_patches(s, group, panel, b_row, lines + s.row * b_row);
+        if (n % 2) std::fill_n(lines + n * b_row, b_row, S());
+        for (int64_t i = 0; i < n; i += 2) pair_up(lines + i * b_row, lines + (i + 1) * b_row, patches + i / 2 * b_row, b_row);
+      } else {
+        for (const Segment& s : w.segments) copy_patches(s, group, panel, b_row, patches + s.row * b_row);
+        if (!direct()) pack_outputs(w, group, n);
+      }
       for (int64_t co = 0; co < c_.cout; co += height_) {
         int64_t rows = std::min<int64_t>(height_, c_.cout - co);
         const T* a = w.outputs.template as<T>() + co * n;
@@ -137,9 +162,40 @@ class WeightProduct {
             a_col = c_.channels_out();
           }
         }
-        kernels_.tile[b_row / kernels_.lanes][rows](n, a, 1, a_col, patches, b_row, sums + co * width_, width_, row > row_begin);
+        int64_t steps = n;
+        if (pairs_) {
+          a = reinterpret_cast<const T*>(output_pairs_) + row / 2 * c_.channels_out() + group * c_.cout + co;
+          a_col = c_.channels_out();
+          steps = ceil_div(n, 2);
+        }
+        kernels_.tile[b_row / kernels_.lanes][rows](steps, a, 1, a_col, patches, b_row, sums + co * width_, width_, row > row_begin);
       }
     }
+  }
+
+  static void pair_up([[maybe_unused]] const S* low, [[maybe_unused]] const S* high, [[maybe_unused]] T* to, [[maybe_unused]] int64_t n) {
+    if constexpr (kBf16) pair_lines(low, high, reinterpret_cast<uint32_t*>(to), n);
+  }
+
+  // Cotangents of outputs (2p, 2p + 1) side by side.
+  void pair_outputs() const {
+    int64_t channels = c_.channels_out(), blocks = ceil_div(map_.rows, kBlockRows);
+    parallel_for(blocks, std::max<int64_t>(1, 32768 / (kBlockRows * channels)), [&](int64_t begin, int64_t end) {
+      std::vector<Segment> segments;
+      std::vector<const S*> lines(kBlockRows);
+      std::vector<S> zeros(static_cast<size_t>(channels));
+      for (int64_t b = begin; b < end; ++b) {
+        int64_t row = b * kBlockRows, n = std::min(kBlockRows, map_.rows - row);
+        map_.find_segments(row, n, segments);
+        for (const Segment& s : segments) {
+          for (int64_t i = 0; i < s.n; ++i) lines[static_cast<size_t>(s.row + i)] = static_cast<const S*>(c_.y) + (s.out + i * map_.last.step) * channels;
+        }
+        for (int64_t i = 0; i < n; i += 2) {
+          const S* high = i + 1 < n ? lines[static_cast<size_t>(i + 1)] : zeros.data();
+          pair_up(lines[static_cast<size_t>(i)], high, reinterpret_cast<T*>(output_pairs_) + (row + i) / 2 * channels, channels);
+        }
+      }
+    });
   }
 
   // One strip of cotangents after the other, each as high as a tile.
@@ -155,17 +211,18 @@ class WeightProduct {
   }
 
   // The patches of a segment's outputs, line by line.
-  void copy_patches(const Segment& s, int64_t group, const Panel& panel, int64_t line, T* to) const {
+  template <class E>
+  void copy_patches(const Segment& s, int64_t group, const Panel& panel, int64_t line, E* to) const {
     if (panel.columns < line) {
-      for (int64_t i = 0; i < s.n; ++i) std::fill(to + i * line + panel.columns, to + (i + 1) * line, T(0));
+      for (int64_t i = 0; i < s.n; ++i) std::fill(to + i * line + panel.columns, to + (i + 1) * line, E());
     }
     const ConvAxis& a = map_.last_axis;
     for (const Run& r : panel.runs) {
-      T* at = to + r.column;
+      E* at = to + r.column;
       int64_t length = r.end - r.begin;
       const OuterTap& o = map_.outer[r.outer];
       if (!map_.inside(s, o)) {
-        for (int64_t i = 0; i < s.n; ++i) std::fill(at + i * line, at + i * line + length, T(0));
+        for (int64_t i = 0; i < s.n; ++i) std::fill(at + i * line, at + i * line + length, E());
         continue;
       }
       // Element 0 of the run is element `first` of the axis for output i.
@@ -177,10 +234,10 @@ class WeightProduct {
       auto edge = [&](int64_t i) {
         int64_t first = position + i * step, low = std::clamp<int64_t>(-first * c_.cin - r.begin, 0, length);
         int64_t high = std::clamp<int64_t>((a.in - first) * c_.cin - r.begin, low, length);
-        T* edge_line = at + i * line;
-        std::fill(edge_line, edge_line + low, T(0));
+        E* edge_line = at + i * line;
+        std::fill(edge_line, edge_line + low, E());
         widen_lines(from + i * step * a.x_stride + low, 0, edge_line + low, 0, 1, high - low);
-        std::fill(edge_line + high, edge_line + length, T(0));
+        std::fill(edge_line + high, edge_line + length, E());
       };
       for (int64_t i = 0; i < begin; ++i) edge(i);
       widen_lines(from + begin * step * a.x_stride, step * a.x_stride, at + begin * line, line, end - begin, length);
@@ -188,8 +245,9 @@ class WeightProduct {
     }
   }
 
-  static void widen_lines(const S* from, int64_t from_step, T* to, int64_t to_step, int64_t lines, int64_t n) {
-    if constexpr (kSame) {
+  template <class E>
+  static void widen_lines(const S* from, int64_t from_step, E* to, int64_t to_step, int64_t lines, int64_t n) {
+    if constexpr (std::is_same_v<S, E>) {
       constexpr auto kBytes = static_cast<int64_t>(sizeof(S));
       copy_lines(reinterpret_cast<const std::byte*>(from), from_step * kBytes, reinterpret_cast<std::byte*>(to), to_step * kBytes, lines,
                  n * kBytes);
@@ -216,6 +274,8 @@ class WeightProduct {
 
   const Conv& c_;
   PatchMap map_;
+  bool pairs_;
+  uint32_t* output_pairs_ = nullptr;
   const TileKernels<T>& kernels_;
   bool merged_;
   int64_t columns_;
@@ -228,7 +288,9 @@ class WeightProduct {
 
 template <class S>
 void conv_weight_gemm(const Conv& c) {
-  for_each_phase(c, [&](const std::vector<const Phase*>& phases) { WeightProduct<S>(c, phases).run(); });
+  for_each_phase(c, [&](const std::vector<const Phase*>& phases) {
+    if (!conv_weight_band<S>(PatchMap(c, phases))) WeightProduct<S>(c, phases).run();
+  });
 }
 
 template void conv_weight_gemm<float>(const Conv&);

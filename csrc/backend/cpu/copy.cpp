@@ -1,13 +1,16 @@
 // copy.cpp — copies between layouts. Dimensions are first sorted by the destination's strides, so that
-// writing goes through memory once; then one of three loops runs: memcpy, blocks of a transpose, or runs.
-// Start at copy_bits().
+// writing goes through memory once; then one of three loops runs: rows, short runs, or blocks of a transpose
+// (copy_transpose.h). What will not be found in a cache anyway is written past it. Start at copy_bits().
 
 #include "backend/cpu/copy.h"
 
 #include <algorithm>
 #include <cstdlib>
 
+#include "backend/cpu/clones.h"
+#include "backend/cpu/copy_transpose.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/stream.h"
 #include "backend/cpu/strided.h"
 
 namespace mx::cpu {
@@ -44,15 +47,64 @@ void copy_run(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int6
   }
 }
 
+// `rows` runs of n elements.
+template <class T>
+MX_CLONES void copy_rows(const T* src, int64_t src_row, int64_t src_step, T* dst, int64_t dst_row, int64_t dst_step, int64_t rows,
+                         int64_t n) {
+  constexpr int64_t wide = 32 / static_cast<int64_t>(sizeof(T));
+  if (dst_step != 1) {
+    for (int64_t r = 0; r < rows; ++r, src += src_row, dst += dst_row) {
+      for (int64_t i = 0; i < n; ++i) dst[i * dst_step] = src[i * src_step];
+    }
+  } else if (src_step == 1 && n >= wide && n <= 16 * wide) {
+    // Too short for the call of memcpy. The last vector overlaps the one before.
+    for (int64_t r = 0; r < rows; ++r, src += src_row, dst += dst_row) {
+      for (int64_t i = 0; i < n - wide; i += wide) __builtin_memcpy(dst + i, src + i, 32);
+      __builtin_memcpy(dst + n - wide, src + n - wide, 32);
+    }
+  } else if (src_step == 1) {
+    for (int64_t r = 0; r < rows; ++r, src += src_row, dst += dst_row) std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
+  } else if (src_step == -1) {
+    for (int64_t r = 0; r < rows; ++r, src += src_row, dst += dst_row) {
+      for (int64_t i = 0; i < n; ++i) dst[i] = src[-i];
+    }
+  } else if (src_step == 2) {
+    for (int64_t r = 0; r < rows; ++r, src += src_row, dst += dst_row) {
+      for (int64_t i = 0; i < n; ++i) dst[i] = src[2 * i];
+    }
+  } else {
+    for (int64_t r = 0; r < rows; ++r, src += src_row, dst += dst_row) gather_run(src, src_step, n, dst);
+  }
+}
+
 template <class T>
 void copy_runs(const Layout& l, const T* src, T* dst) {
-  int64_t s = l.inner_stride(kSrc), d = l.inner_stride(kDst);
+  size_t p = l.shape.size() - 1;
+  int64_t n = l.shape[p], s = l.inner_stride(kSrc), d = l.inner_stride(kDst);
+  Layout outer = l;
+  outer.shape[p] = 1;
+  outer = collapse(outer.shape, {&l.strides[kDst], &l.strides[kSrc]});
+  int64_t src_row = outer.inner_stride(kSrc), dst_row = outer.inner_stride(kDst);
+  bool stream = s == 1 && d == 1 && static_cast<size_t>(l.size) * sizeof(T) >= kStreamBytes && static_cast<size_t>(n) * sizeof(T) >= 2048;
   parallel_for(l.size, kGrainBytes / static_cast<int64_t>(sizeof(T)), [&](int64_t begin, int64_t end) {
-    for (Walk w(l, begin); w.index < end;) {
-      int64_t n = std::min(w.run(), end - w.index);
-      copy_run(src + w.offset(kSrc), s, dst + w.offset(kDst), d, n);
-      w.advance(n);
+    Walk w(outer, begin / n);
+    for (int64_t at = begin % n; begin < end;) {
+      const T* from = src + w.offset(kSrc) + at * s;
+      T* to = dst + w.offset(kDst) + at * d;
+      int64_t rows = at ? 0 : std::min(w.run(), (end - begin) / n), part = std::min(n - at, end - begin);
+      if (stream) {
+        stream_copy(to, from, static_cast<size_t>(part) * sizeof(T));
+        rows = 0;
+      } else {
+        copy_rows(from, src_row, s, to, dst_row, d, std::max<int64_t>(rows, 1), rows ? n : part);
+      }
+      begin += rows ? rows * n : part;
+      if (rows || at + part == n) {
+        w.advance(std::max<int64_t>(rows, 1));
+        at = 0;
+      }
     }
+    if (stream) stream_fence();
   });
 }
 
@@ -78,50 +130,29 @@ void copy_short_runs(const Layout& l, const T* src, T* dst) {
   });
 }
 
-// One block of at most B x B: rows of `src` lie src_row apart and are contiguous, as are rows of `dst`, and
-// a row of one is a column of the other. Going through `block` reads and writes each cache line once, however badly
-// the row strides map to the cache.
-template <class T, int B>
-void transpose_block(const T* src, int64_t src_row, T* dst, int64_t dst_row, int64_t src_rows, int64_t dst_rows) {
-  T block[B][B];
-  if (src_rows == B && dst_rows == B) {
-    for (int i = 0; i < B; ++i) {
-      T line[B];
-      std::memcpy(line, src + i * src_row, sizeof(line));
-      for (int j = 0; j < B; ++j) block[j][i] = line[j];
-    }
-    for (int j = 0; j < B; ++j) std::memcpy(dst + j * dst_row, block[j], sizeof(block[j]));
-  } else {
-    for (int64_t j = 0; j < dst_rows; ++j) {
-      for (int64_t i = 0; i < src_rows; ++i) dst[j * dst_row + i] = src[i * src_row + j];
-    }
-  }
-}
-
 // The destination is contiguous along the last dimension, the source along dimension `q`.
 template <class T>
 void copy_transposed(const Layout& l, size_t q, const T* src, T* dst) {
-  constexpr int kBlock = 64 / sizeof(T);
+  constexpr int64_t kCols = 1024;
   size_t p = l.shape.size() - 1;
-  int64_t rows = l.shape[q], cols = l.shape[p];
+  int64_t rows = l.shape[p], cols = l.shape[q];
   int64_t src_row = l.strides[kSrc][p], dst_row = l.strides[kDst][q];
   Layout outer = l;
   outer.shape[p] = outer.shape[q] = 1;
   outer = collapse(outer.shape, {&l.strides[kDst], &l.strides[kSrc]});
-  int64_t bands = (rows + kBlock - 1) / kBlock;
-  int64_t grain = std::max<int64_t>(1, kGrainBytes / static_cast<int64_t>(sizeof(T)) / (kBlock * cols));
-  parallel_for(outer.size * bands, grain, [&](int64_t begin, int64_t end) {
-    Walk w(outer, begin / bands);
+  // A band of source rows is as high as the blocks that make up a tile, a tile as wide as a band is cut.
+  int64_t high = kTransposeRows<T>, bands = (rows - 1) / high + 1, tiles = (cols - 1) / kCols + 1;
+  int64_t work = std::min(high, rows) * std::min(kCols, cols) * static_cast<int64_t>(sizeof(T));
+  bool stream = static_cast<size_t>(l.size) * sizeof(T) >= kStreamBytes / 4;
+  parallel_for(outer.size * bands * tiles, std::max<int64_t>(1, kGrainBytes / work), [&](int64_t begin, int64_t end) {
+    Walk w(outer, begin / (bands * tiles));
     for (int64_t k = begin; k < end; ++k) {
-      int64_t j = k % bands * kBlock;
-      const T* s = src + w.offset(kSrc) + j;
-      T* d = dst + w.offset(kDst) + j * dst_row;
-      int64_t n_j = std::min<int64_t>(kBlock, rows - j);
-      for (int64_t i = 0; i < cols; i += kBlock) {
-        transpose_block<T, kBlock>(s + i * src_row, src_row, d + i, dst_row, std::min<int64_t>(kBlock, cols - i), n_j);
-      }
-      if (k % bands == bands - 1) w.advance(1);
+      int64_t i = k / tiles % bands * high, j = k % tiles * kCols;
+      transpose_tile(src + w.offset(kSrc) + i * src_row + j, src_row, dst + w.offset(kDst) + j * dst_row + i, dst_row,
+                     std::min(high, rows - i), std::min(kCols, cols - j), stream);
+      if (k % (bands * tiles) == bands * tiles - 1) w.advance(1);
     }
+    if (stream) stream_fence();
   });
 }
 

@@ -48,10 +48,11 @@ class Forward {
     View<T> keys, values;
     bool transposed = sizes_.rows > kFewRows;
     if (transposed || !kSame) {
-      for_k.emplace(static_cast<size_t>(sizes_.d * sizes_.tk) * sizeof(T));
+      int64_t row = apart(sizes_.tk);
+      for_k.emplace(static_cast<size_t>(sizes_.d * row) * sizeof(T));
       if (transposed) {
-        pack_transposed(k, sizes_.tk, sizes_.d, for_k->template as<T>());
-        keys = {for_k->template as<T>(), sizes_.tk, 1};
+        pack_transposed(k, sizes_.tk, sizes_.d, for_k->template as<T>(), row);
+        keys = {for_k->template as<T>(), row, 1};
       } else {
         pack(k, sizes_.tk, sizes_.d, for_k->template as<T>(), sizes_.d);
         keys = {for_k->template as<T>(), 1, sizes_.d};
@@ -85,10 +86,11 @@ class Forward {
   void tile(const Queries<S>& q, View<T> keys, View<T> values, const Mask<S, T>& mask, Sink&& sink, int64_t begin, int64_t end, S* out) const {
     constexpr T nothing = -std::numeric_limits<T>::infinity();
     int64_t rows = end - begin, d = sizes_.d, e = sizes_.e, needed = sizes_.needed(begin, end);
-    Scratch memory(static_cast<size_t>(rows * (d + e + kTileKeys + 2)) * sizeof(T));
-    T *queries = memory.as<T>(), *sums = queries + rows * d, *scores = sums + rows * e, *top = scores + rows * kTileKeys, *total = top + rows;
+    Scratch memory(static_cast<size_t>(rows * (d + (kSame ? 0 : e) + kTileKeys + 2)) * sizeof(T));
+    T *queries = memory.as<T>(), *scores = queries + rows * d, *top = scores + rows * kTileKeys, *total = top + rows, *sums = total + rows;
+    if constexpr (kSame) sums = out;
     q.load(begin, end, d, static_cast<T>(p_.scale), queries);
-    std::fill_n(sums, rows * e, T(0));
+    if (needed == 0) std::fill_n(sums, rows * e, T(0));
     for (int64_t r = 0; r < rows; ++r) {
       top[r] = p_.sinks ? sink(begin + r) : nothing;
       total[r] = top[r] == nothing ? T(0) : T(1);
@@ -98,32 +100,30 @@ class Forward {
       product(rows, n, d, View<T>{queries, d, 1}, View<T>{keys.data + j * keys.col, keys.row, keys.col}, scores, n);
       for (int64_t r = 0; r < rows; ++r) {
         T* x = scores + r * n;
-        mask.apply(begin + r, j, n, x);
-        hide_later(sizes_, begin + r, j, n, x);
-        T largest = loops_.largest(x, n);
+        int64_t count = hide_scores(sizes_, mask, begin + r, j, n, x);
+        T largest = loops_.largest(x, count);
         if (!(largest <= top[r])) {
           T factor = top[r] == nothing ? T(0) : std::exp(top[r] - largest);
           total[r] *= factor;
-          if (j > 0) scale(sums + r * e, factor, e);
+          if (j > 0) loops_.scale(sums + r * e, factor, e);
           top[r] = largest;
         }
-        if (top[r] != nothing) subtract(x, top[r], n);
+        total[r] += loops_.exponentials(x, top[r] == nothing ? T(0) : top[r], count);
+        std::fill(x + count, x + n, T(0));
       }
-      loops_.exponentials(scores, rows * n);
-      for (int64_t r = 0; r < rows; ++r) total[r] += loops_.total(scores + r * n, n);
       product(rows, e, n, View<T>{scores, n, 1}, View<T>{values.data + j * values.row, values.row, values.col}, sums, e, j > 0 ? sums : nullptr);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      if (p_.sinks || needed > 0) scale(sums + r * e, T(1) / total[r], e);
+      if (p_.sinks || needed > 0) loops_.scale(sums + r * e, T(1) / total[r], e);
     }
-    pack(View<T>{sums, e, 1}, rows, e, out, e);
+    if constexpr (!kSame) pack(View<T>{sums, e, 1}, rows, e, out, e);
   }
 
   const Task& task_;
   const fast::AttentionParams& p_;
   Sizes sizes_;
   Layout layout_;
-  Loops<T> loops_;
+  const ScoreLoops<T>& loops_ = score_loops<T>();
 };
 
 }  // namespace

@@ -8,25 +8,17 @@
 #include <limits>
 
 #include "backend/cpu/clones.h"
+#include "backend/cpu/fast_attention_loops.h"
 #include "backend/cpu/fast_rows.h"
 #include "backend/cpu/matrix_view.h"
 #include "backend/cpu/pool.h"
-#include "backend/cpu/reduce_loops.h"
 #include "backend/cpu/scratch.h"
 #include "ops/fast_params.h"
 
 namespace mx::cpu::attention {
 
-// ---- loops over a row of scores
+// ---- masks over a row of scores
 
-template <class T>
-MX_CLONES void subtract(T* x, T by, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] -= by;
-}
-template <class T>
-MX_CLONES void scale(T* x, T by, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] *= by;
-}
 template <class T>
 MX_CLONES void hide(T* x, const uint8_t* visible, int64_t n) {
   MX_INDEPENDENT
@@ -37,36 +29,6 @@ MX_CLONES void add(T* x, const T* y, int64_t n) {
   MX_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) x[i] += y[i];
 }
-
-/// Largest, sum and exponentials of rows of any length.
-template <class T>
-class Loops {
- public:
-  Loops() : max_(reduce_loops(Reduction::max, dtype_of<T>())), sum_(reduce_loops(Reduction::sum, dtype_of<T>())),
-            exp_(find_loop(UnaryOp::exp, dtype_of<T>())) {}
-  T largest(const T* x, int64_t n) const {
-    T y;
-    max_.row(x, n, &y);
-    return y;
-  }
-  T total(const T* x, int64_t n) const {
-    T y = 0;
-    for (int64_t i = 0; i < n; i += kPiece) {
-      T part;
-      sum_.row(x + i, std::min(kPiece, n - i), &part);
-      y += part;
-    }
-    return y;
-  }
-  void exponentials(T* x, int64_t n) const {
-    const void* in = x;
-    exp_(&in, x, n);
-  }
-
- private:
-  const ReduceLoops &max_, &sum_;
-  Loop exp_;
-};
 
 // ---- one key head
 
@@ -127,6 +89,7 @@ class Mask {
     tq_ = x.shape()[n - 2];
     data_ = x.bytes() + (offset + first_head * head_) * size_;
   }
+  explicit operator bool() const { return data_ != nullptr; }
   bool adds() const { return data_ && !is_bool_; }
   bool hides() const { return data_ && is_bool_; }
   /// Scores of keys [begin, begin + n) for row r.
@@ -145,6 +108,15 @@ class Mask {
     const S* added = reinterpret_cast<const S*>(from);
     if constexpr (std::is_same_v<S, T>) {
       if (col_ == 1) return add(scores, added, n);
+    } else if (col_ == 1) {
+      constexpr int64_t kPiece = 256;
+      T wide[kPiece];
+      for (int64_t j = 0; j < n; j += kPiece) {
+        int64_t some = std::min(kPiece, n - j);
+        widen(added + j, wide, some);
+        add(scores + j, wide, some);
+      }
+      return;
     }
     for (int64_t j = 0; j < n; ++j) scores[j] += static_cast<T>(added[j * col_]);
   }
@@ -160,25 +132,32 @@ class Mask {
   int64_t size_ = 0, head_ = 0, row_ = 0, col_ = 0, tq_ = 1;
 };
 
-/// Scores of keys [begin, begin + n) that come after row r's limit become the lowest number.
-template <class T>
-void hide_later(const Sizes& sizes, int64_t r, int64_t begin, int64_t n, T* scores) {
-  if (!sizes.causal) return;
-  int64_t from = std::clamp<int64_t>(sizes.limit(r) - begin, 0, n);
-  std::fill(scores + from, scores + n, std::numeric_limits<T>::lowest());
+/// Applies the mask and the causal limit to the scores of keys [begin, begin + n) of row r; returns how many of them, from the
+/// first on, may count: what comes behind has no weight. Hidden scores among them become the lowest number.
+template <class S, class T>
+int64_t hide_scores(const Sizes& sizes, const Mask<S, T>& mask, int64_t r, int64_t begin, int64_t n, T* scores) {
+  mask.apply(r, begin, n, scores);
+  if (!sizes.causal) return n;
+  int64_t limit = sizes.limit(r), seen = std::clamp<int64_t>(limit - begin, 0, n);
+  // Without a mask every row with a limit sees something, and then the others have no weight.
+  if (!mask && limit > 0) return seen;
+  std::fill(scores + seen, scores + n, std::numeric_limits<T>::lowest());
+  return n;
 }
 
-/// Copies a matrix transposed: `to` is (cols, rows), contiguous.
+/// Distance of rows of n numbers that are read down their columns: a multiple of a page would crowd one set of the first cache.
+inline int64_t apart(int64_t n) { return n % 256 == 0 ? n + 16 : n; }
+
+/// Copies a matrix transposed: `to` is (cols, rows), its rows to_row apart.
 template <class S, class T>
-void pack_transposed(View<S> from, int64_t rows, int64_t cols, T* to) {
+void pack_transposed(View<S> from, int64_t rows, int64_t cols, T* to, int64_t to_row) {
   constexpr int64_t block = 16;
+  Scratch memory(static_cast<size_t>(block * cols) * sizeof(T));
+  T* lines = memory.as<T>();
   for (int64_t i = 0; i < rows; i += block) {
-    for (int64_t j = 0; j < cols; ++j) {
-      const S* x = from.data + i * from.row + j * from.col;
-      T* y = to + j * rows + i;
-      int64_t n = std::min(block, rows - i);
-      for (int64_t k = 0; k < n; ++k) y[k] = static_cast<T>(x[k * from.row]);
-    }
+    int64_t n = std::min(block, rows - i);
+    pack_panel(from.data + i * from.row, from.row, from.col, n, n, cols, lines);
+    for (int64_t j = 0; j < cols; ++j) std::copy_n(lines + j * n, n, to + j * to_row + i);
   }
 }
 

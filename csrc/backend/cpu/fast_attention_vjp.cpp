@@ -14,18 +14,7 @@ namespace {
 
 using namespace attention;
 
-constexpr int64_t kScores = 1 << 17;  // Scores of a tile of rows, about.
-
-template <class T>
-MX_CLONES T inner(const T* x, const T* y, int64_t n) {
-  return lane_sum<T>(n, [=](int64_t i) { return x[i] * y[i]; });
-}
-/// y = w (y - mean)
-template <class T>
-MX_CLONES void centre(const T* w, T mean, T* y, int64_t n) {
-  MX_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) y[i] = w[i] * (y[i] - mean);
-}
+constexpr int64_t kScores = 1 << 16;  // Scores of a tile of rows, about.
 
 template <class S>
 class Backward {
@@ -56,13 +45,14 @@ class Backward {
 
     int64_t tile = std::clamp<int64_t>(kScores / std::max<int64_t>(1, tk), 16, 96);
     tile = std::min(tile, std::max<int64_t>(1, rows));
-    Scratch memory(static_cast<size_t>(tk * (3 * d + 2 * e) + tile * (2 * tk + 2 * d + e) + group) * sizeof(T));
-    T *k = memory.as<T>(), *kt = k + tk * d, *dk = kt + tk * d, *vt = dk + tk * d, *dv = vt + tk * e;
+    int64_t row = apart(tk);
+    Scratch memory(static_cast<size_t>(tk * (2 * d + e) + row * (d + e) + tile * (2 * tk + 2 * d + e) + group) * sizeof(T));
+    T *k = memory.as<T>(), *kt = k + tk * d, *dk = kt + row * d, *vt = dk + tk * d, *dv = vt + row * e;
     T *queries = dv + tk * e, *dq = queries + tile * d, *cts = dq + tile * d, *weights = cts + tile * e, *ds = weights + tile * tk;
     T* of_sinks = ds + tile * tk;
     pack(k_view, tk, d, k, d);
-    pack_transposed(k_view, tk, d, kt);
-    pack_transposed(v_view, tk, e, vt);
+    pack_transposed(k_view, tk, d, kt, row);
+    pack_transposed(v_view, tk, e, vt, row);
     std::fill_n(dk, tk * d, T(0));
     std::fill_n(dv, tk * e, T(0));
     std::fill_n(of_sinks, group, T(0));
@@ -71,16 +61,16 @@ class Backward {
       int64_t n = std::min(tile, rows - begin), keys = sizes_.needed(begin, begin + n);
       q.load(begin, begin + n, d, static_cast<T>(p_.scale), queries);
       ct.load(begin, begin + n, e, T(1), cts);
-      product(n, keys, d, View<T>{queries, d, 1}, View<T>{kt, tk, 1}, weights, keys);
-      product(n, keys, e, View<T>{cts, e, 1}, View<T>{vt, tk, 1}, ds, keys);
+      product(n, keys, d, View<T>{queries, d, 1}, View<T>{kt, row, 1}, weights, keys);
+      product(n, keys, e, View<T>{cts, e, 1}, View<T>{vt, row, 1}, ds, keys);
       for (int64_t r = 0; r < n; ++r) {
         T *x = weights + r * keys, *y = ds + r * keys;
         int64_t at = begin + r, h = at / sizes_.tq;
         T sink = p_.sinks ? sink_of(task_.in[sinks], w.offset(sinks), first_head + h) : -std::numeric_limits<T>::infinity();
         T share = softmax(masked, at, keys, sink, x);
-        T mean = inner(x, y, keys);
+        T mean = loops_.inner(x, y, keys);
         of_sinks[h] -= share * mean;
-        centre(x, mean, y, keys);
+        loops_.centre(x, mean, y, keys);
         if (vjp_.of_mask) {
           S* to = output(3, unit, rows * tk) + at * tk;
           pack(View<T>{y, 0, 1}, 1, keys, to, tk);
@@ -106,18 +96,15 @@ class Backward {
   T softmax(const Mask<S, T>& mask, int64_t r, int64_t n, T sink, T* x) const {
     constexpr T nothing = -std::numeric_limits<T>::infinity();
     if (n == 0) return sink == nothing ? T(0) : T(1);
-    mask.apply(r, 0, n, x);
-    hide_later(sizes_, r, 0, n, x);
-    T top = loops_.largest(x, n);
+    int64_t count = hide_scores(sizes_, mask, r, 0, n, x);
+    T top = loops_.largest(x, count);
     if (sink > top) top = sink;
-    if (top == nothing) {
-      std::fill_n(x, n, T(0));
-      return T(0);
-    }
-    subtract(x, top, n);
-    loops_.exponentials(x, n);
-    T of_sink = sink == nothing ? T(0) : std::exp(sink - top), total = loops_.total(x, n) + of_sink;
-    scale(x, T(1) / total, n);
+    if (top == nothing) top = 0;
+    T total = loops_.exponentials(x, top, count), of_sink = sink == nothing ? T(0) : std::exp(sink - top);
+    total += of_sink;
+    std::fill(x + count, x + n, T(0));
+    if (total == 0) return T(0);
+    loops_.scale(x, T(1) / total, count);
     return of_sink / total;
   }
 
@@ -126,7 +113,7 @@ class Backward {
   const fast::AttentionParams& p_;
   Sizes sizes_;
   Layout layout_;
-  Loops<T> loops_;
+  const ScoreLoops<T>& loops_ = score_loops<T>();
 };
 
 }  // namespace

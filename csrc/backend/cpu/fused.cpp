@@ -1,14 +1,13 @@
-// fused.cpp — the tile interpreter. A program is first turned into a list of operations on numbered places
-// (input memory, output memory, constants, tile buffers shared by liveness); then every tile of the arrays
-// runs through that list while its values are in the first cache. float16 and bfloat16 values are kept as float32
-// and rounded after every instruction, which gives the bits that separate kernels give. Start at fused_kernel().
+// fused.cpp — the kernel of fused programs (compile/program.h). What a program needs to run on arrays of some layout is
+// prepared once and kept in the program: its passes (fused_plan.h), each as generated code (jit.cpp) or for the tile interpreter
+// (fused_tiles.cpp). Programs without rows run here; those with rows in fused_rows.cpp. Start at fused_kernel().
 
 #include "backend/cpu/fused.h"
 
 #include <algorithm>
-#include <limits>
+#include <cstring>
 
-#include "backend/cpu/loops.h"
+#include "backend/cpu/fused_rows.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
 #include "backend/cpu/stream.h"
@@ -19,289 +18,188 @@ namespace mx::cpu {
 
 namespace {
 
-bool is_half(Dtype t) { return t == Dtype::float16 || t == Dtype::bfloat16; }
-// The dtype in which a tile buffer holds values of dtype t.
-Dtype held(Dtype t) { return is_half(t) ? Dtype::float32 : t; }
+constexpr int64_t kTile = 1024;    // Elements gathered at a time.
+constexpr double kWorth = 3000;    // Nanoseconds worth a thread.
 
-constexpr size_t kNever = std::numeric_limits<size_t>::max();
-constexpr int kNone = -1;
+using Key = SmallVector<uint8_t, 24>;
 
-// Where a tile of some value is. Memory moves on with the tiles, buffers and constants stay.
-struct Place {
-  std::byte* memory = nullptr;  // First element; null for a buffer.
-  int64_t itemsize = 0;
-  int buffer = kNone;
-  bool constant = false;        // A buffer filled before the first tile.
+// A program prepared for one way of running, the levels that its inputs have, and outputs that are streamed.
+struct Variant {
+  Key key;
+  RowPlan plan;
+  std::vector<Level> levels;
+  int64_t grain = 0;  // Of elements, for flat programs.
+  Variant* next = nullptr;
 };
 
-struct Operation {
-  Loop loop = nullptr;          // Null: `reader` brings a tile of an input to `out`, or in[0] is streamed there.
-  const Reader* reader = nullptr;
-  int in[3] = {kNone, kNone, kNone};
-  int out = kNone;
-};
-
-class Plan {
+// All that a program was prepared for.
+class Variants final : public Prepared {
  public:
-  explicit Plan(const Task& task) : task_(task), program_(*task.params.get<FusedParams>().program) {
-    size_t n_in = program_.inputs.size();
-    readers_.reserve(n_in);
-    for (size_t i = 0; i < n_in; ++i) readers_.emplace_back(task.in[i]);
-    place_of_.assign(program_.n_values(), kNone);
-    find_last_uses();
-    for (size_t c = 0; c < program_.constants.size(); ++c) add_constant(n_in + c, &program_.constants[c].bits);
-    for (size_t i = 0; i < program_.code.size(); ++i) add_instruction(i);
-    // Outputs that are not where they belong: inputs, constants, repeats, half types, and those that had to wait.
-    for (size_t k = 0; k < program_.outputs.size(); ++k) {
-      if (!written_[k]) write_output(k);
-    }
-    // A few tens of kilobytes for the buffers, tiles of 256 to 1024 elements.
-    tile_ = std::clamp<int64_t>((32 << 10) / (itemsize_ * std::max(n_buffers_, 1)) & ~int64_t(255), 256, 1024);
+  Variants() = default;
+  ~Variants() override {
+    for (Variant* v = first_; v;) delete std::exchange(v, v->next);
   }
-
-  void run() const {
-    int64_t size = task_.out[0].size();
-    int64_t grain = std::clamp<int64_t>((1 << 15) / static_cast<int64_t>(operations_.size() + 1), 1024, 1 << 14) & ~int64_t(1023);
-    parallel_for(size, grain, [&](int64_t begin, int64_t end) { run_range(begin, end); });
+  const Variant* find(const Key& key) const {
+    for (const Variant* v = first_.load(std::memory_order_acquire); v; v = v->next) {
+      if (v->key.size() == key.size() && std::memcmp(v->key.begin(), key.begin(), key.size()) == 0) return v;
+    }
+    return nullptr;
+  }
+  const Variant& add(std::unique_ptr<Variant> v) {
+    v->next = first_.load(std::memory_order_relaxed);
+    while (!first_.compare_exchange_weak(v->next, v.get(), std::memory_order_release, std::memory_order_relaxed)) {
+    }
+    return *v.release();
   }
 
  private:
-  // ---- making the list
-
-  void find_last_uses() {
-    last_use_.assign(program_.n_values(), 0);
-    for (size_t i = 0; i < program_.code.size(); ++i) {
-      const Instr& s = program_.code[i];
-      for (int k = 0; k < n_operands(s); ++k) last_use_[operand(s, k)] = i;
-    }
-    for (uint16_t o : program_.outputs) last_use_[o] = kNever;
-    written_.assign(program_.outputs.size(), false);
-  }
-
-  static int n_operands(const Instr& s) { return s.cast ? 1 : s.code.arity; }
-  static size_t operand(const Instr& s, int k) { return k == 0 ? s.a : k == 1 ? s.b : s.c; }
-
-  int add_place(Place p) {
-    places_.push_back(p);
-    return static_cast<int>(places_.size()) - 1;
-  }
-  int new_buffer() {
-    if (free_buffers_.empty()) return n_buffers_++;
-    int b = free_buffers_.back();
-    free_buffers_.pop_back();
-    return b;
-  }
-  Place buffer_place(Dtype t) {
-    itemsize_ = std::max(itemsize_, static_cast<int64_t>(size_of(held(t))));
-    return {nullptr, static_cast<int64_t>(size_of(held(t))), new_buffer(), false};
-  }
-  void release(size_t value) {
-    const Place& p = places_[static_cast<size_t>(place_of_[value])];
-    if (p.buffer != kNone && !p.constant) free_buffers_.push_back(p.buffer);
-  }
-
-  // One element for every position of a tile, filled before the first.
-  int add_constant(size_t value, const void* element) {
-    Dtype t = program_.dtype(value);
-    auto itemsize = static_cast<int64_t>(size_of(held(t)));
-    itemsize_ = std::max(itemsize_, itemsize);
-    // A buffer of its own: an earlier operation would overwrite a shared one in the next tile.
-    Place p{nullptr, itemsize, n_buffers_++, true};
-    constants_.push_back({p.buffer, t, element});
-    return place_of_[value] = add_place(p);
-  }
-
-  // The place of an operand; an input is brought into reach before its first use.
-  int fetch(size_t value) {
-    if (place_of_[value] != kNone) return place_of_[value];
-    const array& x = task_.in[value];
-    const Reader& reader = readers_[value];
-    if (reader.constant()) return add_constant(value, x.bytes());
-    Dtype t = x.dtype();
-    if (reader.contiguous() && !is_half(t)) {
-      return place_of_[value] = add_place({x.bytes(), static_cast<int64_t>(x.itemsize()), kNone, false});
-    }
-    int here;
-    if (reader.contiguous()) {
-      here = add_place({x.bytes(), static_cast<int64_t>(x.itemsize()), kNone, false});
-    } else {
-      itemsize_ = std::max(itemsize_, static_cast<int64_t>(x.itemsize()));
-      here = add_place({nullptr, static_cast<int64_t>(x.itemsize()), new_buffer(), false});
-      operations_.push_back({nullptr, &reader, {kNone, kNone, kNone}, here});
-    }
-    if (!is_half(t)) return place_of_[value] = here;
-    int wide = add_place(buffer_place(t));
-    operations_.push_back({find_cast(t, Dtype::float32), nullptr, {here, kNone, kNone}, wide});
-    if (int b = places_[static_cast<size_t>(here)].buffer; b != kNone) free_buffers_.push_back(b);
-    return place_of_[value] = wide;
-  }
-
-  // The output that `value` may be computed into as instruction i runs: no input that is still to be read shares its memory.
-  int direct_output(size_t value, size_t i) const {
-    if (is_half(program_.dtype(value))) return kNone;
-    for (size_t k = 0; k < program_.outputs.size(); ++k) {
-      if (program_.outputs[k] != value) continue;
-      if (task_.out[k].n_bytes() >= kStreamBytes) return kNone;
-      for (size_t in = 0; in < program_.inputs.size(); ++in) {
-        bool same_size = task_.in[in].itemsize() == task_.out[k].itemsize();
-        if (task_.in[in].bytes() == task_.out[k].bytes() && (last_use_[in] > i || !same_size)) return kNone;
-      }
-      return static_cast<int>(k);
-    }
-    return kNone;
-  }
-
-  void add_instruction(size_t i) {
-    const Instr& s = program_.code[i];
-    size_t value = program_.inputs.size() + program_.constants.size() + i;
-    Operation op;
-    for (int k = 0; k < n_operands(s); ++k) op.in[k] = fetch(operand(s, k));
-    Dtype computed = s.cast ? held(s.out) : held(result_dtype(s.code, held(s.in)));
-    bool narrow_cast = s.cast && is_half(s.out);
-    op.loop = s.cast ? find_cast(held(s.in), narrow_cast ? s.out : computed) : find_loop(s.code, held(s.in));
-    if (!op.loop) {
-      throw BackendError(cat("[fused] the CPU backend has no loop for ", s.cast ? "astype" : elementwise_primitive(s.code).name,
-                             " of ", s.in, "."));
-    }
-    if (int k = direct_output(value, i); k != kNone) {
-      written_[static_cast<size_t>(k)] = true;
-      array& out = task_.out[static_cast<size_t>(k)];
-      op.out = add_place({out.bytes(), static_cast<int64_t>(out.itemsize()), kNone, false});
-      release_operands(s, i);
-    } else if (narrow_cast || is_half(s.out)) {
-      op.out = add_place(buffer_place(s.out));
-    } else {
-      // In place of an operand that is done with, if there is one of this size.
-      int64_t itemsize = static_cast<int64_t>(size_of(computed));
-      int reused = kNone;
-      for (int k = 0; k < n_operands(s) && reused == kNone; ++k) {
-        const Place& p = places_[static_cast<size_t>(op.in[k])];
-        if (last_use_[operand(s, k)] == i && p.buffer != kNone && !p.constant && p.itemsize == itemsize) reused = k;
-      }
-      if (reused != kNone) {
-        release_operands(s, i);
-        int b = places_[static_cast<size_t>(op.in[reused])].buffer;
-        free_buffers_.erase(std::find(free_buffers_.begin(), free_buffers_.end(), b));
-        op.out = add_place({nullptr, itemsize, b, false});
-      } else {
-        op.out = add_place(buffer_place(computed));
-        release_operands(s, i);
-      }
-    }
-    place_of_[value] = op.out;
-    if (is_half(s.out)) {
-      round_to_half(s, i, op, narrow_cast);
-    } else {
-      operations_.push_back(op);
-    }
-    if (last_use_[value] == 0) release(value);  // Nobody reads it.
-  }
-
-  // op, then its result to the half type and back to the float32 buffer op.out.
-  void round_to_half(const Instr& s, size_t i, Operation op, bool narrow_cast) {
-    int wide = op.out, narrow = add_place({nullptr, static_cast<int64_t>(size_of(s.out)), new_buffer(), false});
-    if (narrow_cast) {
-      op.out = narrow;
-      operations_.push_back(op);
-    } else {
-      operations_.push_back(op);
-      operations_.push_back({find_cast(Dtype::float32, s.out), nullptr, {wide, kNone, kNone}, narrow});
-    }
-    operations_.push_back({find_cast(s.out, Dtype::float32), nullptr, {narrow, kNone, kNone}, wide});
-    free_buffers_.push_back(places_[static_cast<size_t>(narrow)].buffer);
-    release_operands(s, i);
-  }
-
-  void release_operands(const Instr& s, size_t i) {
-    for (int k = 0; k < n_operands(s); ++k) {
-      size_t v = operand(s, k);
-      bool again = false;
-      for (int j = 0; j < k; ++j) again |= operand(s, j) == v;
-      if (!again && last_use_[v] == i) release(v);
-    }
-  }
-
-  void write_output(size_t k) {
-    size_t value = program_.outputs[k];
-    array& out = task_.out[k];
-    int from = fetch(value);
-    int to = add_place({out.bytes(), static_cast<int64_t>(out.itemsize()), kNone, false});
-    if (places_[static_cast<size_t>(from)].memory == out.bytes()) return;
-    bool stream = out.n_bytes() >= kStreamBytes && !is_half(out.dtype());
-    streams_ |= stream;
-    operations_.push_back({stream ? nullptr : find_cast(held(out.dtype()), out.dtype()), nullptr, {from, kNone, kNone}, to});
-  }
-
-  // ---- running it
-
-  void run_range(int64_t begin, int64_t end) const {
-    int64_t stride = (tile_ * itemsize_ + 63) & ~int64_t(63);
-    Scratch memory(static_cast<size_t>(stride * n_buffers_) + places_.size() * sizeof(std::byte*));
-    std::byte* buffers = memory.as<std::byte>();
-    auto** at = reinterpret_cast<std::byte**>(buffers + stride * n_buffers_);
-    for (const Filled& c : constants_) fill(c, buffers + stride * c.buffer, std::min(tile_, end - begin));
-    for (int64_t i = begin; i < end; i += tile_) {
-      int64_t n = std::min(tile_, end - i);
-      for (size_t p = 0; p < places_.size(); ++p) {
-        const Place& place = places_[p];
-        at[p] = place.memory ? place.memory + i * place.itemsize : buffers + stride * place.buffer;
-      }
-      for (const Operation& op : operations_) {
-        auto out = static_cast<size_t>(op.out);
-        if (op.reader) {
-          at[out] = const_cast<std::byte*>(static_cast<const std::byte*>(op.reader->read(i, n, static_cast<void*>(at[out]))));
-          continue;
-        }
-        if (!op.loop) {
-          stream_copy(at[out], at[op.in[0]], static_cast<size_t>(n * places_[out].itemsize));
-          continue;
-        }
-        const void* in[3];
-        for (int k = 0; k < 3; ++k) in[k] = op.in[k] == kNone ? nullptr : at[op.in[k]];
-        op.loop(in, at[out], n);
-      }
-    }
-    if (streams_) stream_fence();
-  }
-
-  struct Filled {
-    int buffer;
-    Dtype dtype;
-    const void* element;
-  };
-
-  static void fill(const Filled& c, std::byte* buffer, int64_t n) {
-    uint64_t element = 0;
-    const void* in[3] = {c.element, nullptr, nullptr};
-    find_cast(c.dtype, held(c.dtype))(in, &element, 1);
-    dispatch_bits(held(c.dtype), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      T x;
-      std::memcpy(&x, &element, sizeof(T));
-      std::fill_n(reinterpret_cast<T*>(buffer), n, x);
-    });
-  }
-
-  const Task& task_;
-  const Program& program_;
-  std::vector<Reader> readers_;
-  std::vector<Place> places_;
-  std::vector<Operation> operations_;
-  std::vector<Filled> constants_;
-  std::vector<int> place_of_;       // Of each value; kNone until it is needed.
-  std::vector<size_t> last_use_;    // Of each value: the instruction; outputs never end.
-  std::vector<bool> written_;       // Outputs computed where they belong.
-  std::vector<int> free_buffers_;
-  int n_buffers_ = 0;
-  int64_t itemsize_ = 4;            // The widest element in a buffer.
-  int64_t tile_ = 0;
-  bool streams_ = false;
+  std::atomic<Variant*> first_{nullptr};
 };
+
+void make_code(Pass& pass) {
+  if (pass.empty()) return;
+  pass.code = generate_code(pass.body);
+  if (!pass.code) pass.code = interpret(pass.body);
+}
+
+std::unique_ptr<Variant> prepare(const Program& program, const Key& key, RowMode mode) {
+  auto v = std::make_unique<Variant>();
+  v->key = key;
+  size_t n_in = program.inputs.size();
+  for (size_t i = 0; i < n_in; ++i) v->levels.push_back(static_cast<Level>(key[1 + i]));
+  std::vector<bool> stream;
+  for (size_t k = 0; k < program.outputs.size(); ++k) stream.push_back(key[1 + n_in + k] != 0);
+  v->plan = plan_rows(program, v->levels, stream, mode);
+  for (Pass& pass : v->plan.passes) make_code(pass);
+  for (Pass& phase : v->plan.phases) make_code(phase);
+  v->grain = std::max<int64_t>(kTile, static_cast<int64_t>(kWorth / v->plan.cost) & ~(kTile - 1));
+  return v;
+}
+
+// A broadcast may be of a lower level than the program says: the same element all along each row, or everywhere.
+Level level_of(const array& x, Level declared, int row_axes) {
+  if (declared != Level::full || x.row_contiguous()) return declared;
+  const Shape& shape = x.shape();
+  bool varies = false, one = false, even = true;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    bool within = row_axes == 0 || i >= shape.size() - static_cast<size_t>(row_axes);
+    if (shape[i] == 1) continue;
+    if (within) one |= x.strides()[i] == 0, varies |= x.strides()[i] != 0;
+    else even &= x.strides()[i] == 0;
+  }
+  if (varies || !one) return declared;
+  return even ? Level::single : Level::per_row;
+}
+
+// An output may have been given the memory of an input that is read after the output is written, or by other elements.
+bool overwrites(const Task& task, const Program& program, const Variant& v, RowMode mode, size_t in, size_t out) {
+  if (task.in[in].bytes() != task.out[out].bytes() || task.in[in].size() == 0) return false;
+  if (v.levels[in] != Level::full || task.in[in].shape() != task.out[out].shape() || task.in[in].itemsize() != task.out[out].itemsize()) return true;
+  if (mode == RowMode::flat) return false;
+  bool full = program.row_axes == 0 || program.level(program.outputs[out]) == Level::full;
+  return !full || v.plan.first_written[out] < v.plan.last_read[in];
+}
+
+array copied(const array& x) {
+  auto buffer = std::make_shared<Buffer>();
+  std::unique_ptr<std::byte[]> memory(new std::byte[x.n_bytes()]);
+  std::memcpy(memory.get(), x.bytes(), x.n_bytes());  // It is row contiguous, as an output's memory.
+  buffer->data = memory.get();
+  buffer->n_bytes = x.n_bytes();
+  BufferRef kept(buffer.get(), [buffer, owned = std::shared_ptr<std::byte[]>(std::move(memory))](Buffer*) mutable { buffer.reset(); });
+  return array::wrap(std::move(kept), x.type(), 0);
+}
+
+// ---- programs without rows
+
+void run_flat(const Task& task, std::span<const array> inputs, const Variant& v) {
+  const Pass& pass = v.plan.passes[0];
+  size_t n_in = pass.in.size(), n_out = pass.out.size();
+  int64_t size = task.out[0].size();
+  struct Operand {
+    std::byte* base;
+    int64_t itemsize;  // 0 for scalars.
+    const Reader* reader;
+  };
+  SmallVector<Operand, 8> operands;
+  SmallVector<Reader, 2> readers;
+  readers.reserve(n_in);
+  bool direct = true;
+  for (size_t k = 0; k < n_in; ++k) {
+    const array& x = inputs[pass.in[k].index];
+    bool scalar = pass.body.inputs[k].scalar;
+    Operand o{x.bytes(), scalar ? 0 : static_cast<int64_t>(x.itemsize()), nullptr};
+    if (!scalar && !x.row_contiguous()) {
+      readers.push_back(Reader(x));
+      if (!readers.back().contiguous()) o.reader = &readers.back(), direct = false;
+    }
+    operands.push_back(o);
+  }
+  for (size_t k = 0; k < n_out; ++k) {
+    array& y = task.out[pass.out[k].index];
+    operands.push_back({y.bytes(), static_cast<int64_t>(y.itemsize()), nullptr});
+  }
+  size_t n = n_in + n_out;
+  bool streams = std::any_of(pass.body.outputs.begin(), pass.body.outputs.end(), [](const LoopBody::Output& o) { return o.stream; });
+  parallel_for(size, v.grain, [&](int64_t begin, int64_t end) {
+    constexpr size_t kFew = 24;
+    const void* few[kFew];
+    Scratch many(n > kFew || !direct ? n * sizeof(void*) + 64 + (direct ? 0 : n_in * static_cast<size_t>(kTile) * 8) : 0);
+    const void** at = n > kFew || !direct ? many.as<const void*>() : few;
+    std::byte* room = many.as<std::byte>() + (n * sizeof(void*) + 63) / 64 * 64;
+    int64_t step = direct ? end - begin : kTile;
+    for (int64_t i = begin; i < end; i += step) {
+      int64_t m = std::min(step, end - i);
+      for (size_t k = 0; k < n; ++k) {
+        const Operand& o = operands[k];
+        at[k] = o.reader ? o.reader->read(i, m, static_cast<void*>(room + k * static_cast<size_t>(kTile) * 8)) : o.base + i * o.itemsize;
+      }
+      pass.code->run(at, const_cast<void* const*>(at + n_in), nullptr, m);
+    }
+    if (streams) stream_fence();
+  });
+}
 
 }  // namespace
 
 void fused_kernel(const Task& task) {
-  if (task.out[0].size() > 0) Plan(task).run();
+  const Program& program = *task.params.get<FusedParams>().program;
+  const Shape& whole = program.shape(task.in);
+  size_t n_in = program.inputs.size();
+  RowMode mode = RowMode::flat;
+  int64_t n_rows = 1, length = 1;
+  if (program.row_axes > 0) {
+    size_t first_of_row = whole.size() - static_cast<size_t>(program.row_axes);
+    for (size_t i = 0; i < whole.size(); ++i) (i < first_of_row ? n_rows : length) *= whole[i];
+    mode = choose_mode(program, n_rows, length);
+  } else if (task.out[0].size() == 0) {
+    return;
+  }
+  Key key;
+  key.push_back(static_cast<uint8_t>(mode));
+  for (size_t i = 0; i < n_in; ++i) key.push_back(static_cast<uint8_t>(level_of(task.in[i], program.input_level(i), program.row_axes)));
+  for (const array& out : task.out) key.push_back(out.n_bytes() >= kStreamBytes);
+
+  auto* variants = static_cast<Variants*>(program.prepared.get());
+  if (!variants) variants = static_cast<Variants*>(&program.prepared.keep(std::make_unique<Variants>()));
+  const Variant* v = variants->find(key);
+  if (!v) v = &variants->add(prepare(program, key, mode));
+
+  Arrays own;
+  std::span<const array> inputs = task.in;
+  for (size_t k = 0; k < task.out.size(); ++k) {
+    for (size_t i = 0; i < n_in; ++i) {
+      if (!overwrites(task, program, *v, mode, i, k)) continue;
+      if (own.empty()) own.assign(task.in.begin(), task.in.end());
+      own[i] = copied(task.in[i]);
+      inputs = own;
+    }
+  }
+  if (mode == RowMode::flat) {
+    run_flat(task, inputs, *v);
+  } else {
+    run_rows({task, program, v->plan, mode, whole, n_rows, length, v->levels, inputs});
+  }
 }
 
 }  // namespace mx::cpu

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "backend/cpu/clones.h"
 #include "backend/cpu/gemm_pack.h"
 #include "backend/cpu/gemm_thin.h"
 #include "backend/cpu/gemm_tiles.h"
@@ -50,9 +51,13 @@ const TileKernels<float>* pair_tile_kernels() {
 #endif
 }
 
+MX_CLONES void pair_lines(const bfloat16_t* low, const bfloat16_t* high, uint32_t* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = uint32_t(low[i].bits) | uint32_t(high[i].bits) << 16;
+}
+
 namespace {
 
-constexpr int64_t kBlockSteps = 384;         // Depth of a block: a panel of b stays in the second-level cache.
+constexpr int64_t kBlockSteps = 768;         // Depth of a block: a few panels of b stay in the second-level cache.
 constexpr int64_t kBlockRows = 96;           // Rows of a group of tiles.
 constexpr int64_t kGroupBytes = 512 << 10;   // Packed b that a group of tiles works through.
 constexpr int64_t kPackedBytes = 8 << 20;    // Most of a or b that is packed at a time.
@@ -60,8 +65,16 @@ constexpr int64_t kDirectBytes = 256 << 10;  // A b this small is read as it lie
 constexpr int64_t kDirectRows = 48;          // and one used for so few rows.
 constexpr int64_t kCrowdedColumns = 256;     // From so many on, packing crowded rows costs little.
 constexpr int64_t kTaskFlops = 500'000;      // Worth a thread: a few microseconds.
+constexpr int64_t kWritingDepth = 8;         // Sums of so few terms cost less than storing them.
+constexpr int64_t kTinyWork = 1 << 19;       // Multiplications of a product that is done at once,
+constexpr int64_t kTinyElems = 4096;         // with so much of b packed at most.
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class S>
+bool adds_in_place(const Gemm<S>& g) {
+  return g.alpha == 1 && g.beta == 1 && g.c_row == g.out_row && g.c_col == 1;
+}
 
 template <class S>
 class Product {
@@ -84,7 +97,7 @@ class Product {
       sums_ = sums->as<T>();
       sums_row_ = span_n_;
     }
-    bool any_b = !direct_b_ || g_.n % kernels_.lanes;
+    bool any_b = !direct_b_ || !readable(columns_last());
     std::optional<Scratch> packed_a, packed_b;
     auto bytes = [&](int64_t lines) { return static_cast<size_t>(lines * ceil_div(depth_, per_step_)) * sizeof(T); };
     if (!direct_a_) packed_a.emplace(bytes(span_m_));
@@ -120,10 +133,12 @@ class Product {
     };
     span_m_ = limit(g.m, kBlockRows / height_ * height_);
     span_n_ = limit(g.n, width_);
+    in_tiles_ = !kSame || (g.c == g.out && g.c && !first_adds());
     direct_b_ = kSame && g.b_col == 1 && (g.m <= kDirectRows || g.k * g.n * kBytes <= kDirectBytes);
     // Rows that lie a multiple of a page apart compete for one set of the first cache.
     bool crowded = g.a_row * kBytes % 4096 == 0 && g.n > kCrowdedColumns;
-    direct_a_ = kSame && ((g.a_col == 1 && !crowded) || g.m * g.k * kBytes <= kDirectBytes / 8);
+    bool upright = g.a_row == 1 && g.n <= kCrowdedColumns / 2;  // Read across its rows, but not often.
+    direct_a_ = kSame && ((g.a_col == 1 && !crowded) || upright || g.m * g.k * kBytes <= kDirectBytes / 8);
   }
 
   // Floats that stand for pairs are counted as other floats are.
@@ -139,7 +154,10 @@ class Product {
   // Panel j has its full width, or the columns that are left.
   int64_t columns(int64_t j) const { return std::min<int64_t>(width_, n_ - j * width_); }
   int64_t padded(int64_t cols) const { return ceil_div(cols, kernels_.lanes) * kernels_.lanes; }
-  bool readable(int64_t cols) const { return direct_b_ && cols % kernels_.lanes == 0; }
+  bool readable(int64_t cols) const { return direct_b_ && (cols % kernels_.lanes == 0 || (kernels_.reads_parts && !in_tiles_)); }
+  int64_t columns_last() const { return g_.n % kernels_.lanes; }
+  // Whether tiles add to what is in out; it is c then.
+  bool first_adds() const { return kSame && g_.c == g_.out && adds_in_place(g_); }
 
   void pack(const S* from, int64_t w_stride, int64_t k_stride, int64_t lines, int64_t padded_lines, T* to) const {
     if constexpr (kBf16) {
@@ -178,11 +196,22 @@ class Product {
     group = std::min(group, std::max<int64_t>(1, panels * blocks / (4 * n_threads())));
     int64_t groups = ceil_div(panels, group);
     int64_t flops = 2 * std::min(block, m_) * std::min(group * width_, n_) * k_;
+    // Short sums are mostly writing: whole rows, then.
+    bool row_by_row = kSame && k_ <= kWritingDepth && direct_b_ && readable(columns(panels - 1));
+    int64_t tall = row_by_row ? height_ : block;
     parallel_for(groups * blocks, std::max<int64_t>(1, kTaskFlops / flops), [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
-        int64_t first_panel = task / blocks * group, first_row = task % blocks * block;
-        for (int64_t j = first_panel; j < std::min(panels, first_panel + group); ++j) {
-          multiply_panel(j, first_row, std::min(m_, first_row + block));
+        int64_t j_begin = task / blocks * group, j_end = std::min(panels, j_begin + group), i_begin = task % blocks * block;
+        int64_t i_end = std::min(m_, i_begin + block);
+        for (int64_t i = i_begin; i < i_end; i += tall) {
+          for (int64_t j = j_begin; j < j_end; ++j) multiply_panel(j, i, std::min(i_end, i + tall));
+        }
+        if constexpr (kSame) {
+          if (last() && g_.epilogue && !in_tiles_) {
+            int64_t j = j0_ + j_begin * width_;
+            g_.epilogue(g_.out + (i0_ + i_begin) * g_.out_row + j, g_.out_row, i0_ + i_begin, i_end - i_begin, j,
+                        std::min(n_, j_end * width_) - j_begin * width_);
+          }
         }
       }
     });
@@ -190,7 +219,7 @@ class Product {
 
   void multiply_panel(int64_t j, int64_t row_begin, int64_t row_end) {
     int64_t cols = columns(j), b_row = padded(cols);
-    int vectors = static_cast<int>(b_row / kernels_.lanes);
+    int vectors = static_cast<int>(b_row / kernels_.lanes), over = static_cast<int>(cols % kernels_.lanes);
     const T* b = packed_b_ + j * width_ * steps_;
     if constexpr (kSame) {
       if (readable(cols)) {
@@ -199,7 +228,7 @@ class Product {
       }
     }
     alignas(64) T tile[kMaxTileRows * kMaxTileElems];
-    bool in_place = cols == vectors * kernels_.lanes && (last() ? kSame && g_.plain() : true);
+    bool in_place = kSame ? !(last() && in_tiles_) : !over && !last();
     for (int64_t i = row_begin; i < row_end; i += height_) {
       int64_t rows = std::min<int64_t>(height_, m_ - i);
       const T* a = packed_a_ + i * steps_;
@@ -211,12 +240,19 @@ class Product {
           a_col = g_.a_col;
         }
       }
-      TileFn<T> fn = kernels_.tile[vectors][rows];
-      if (in_place) {
-        fn(steps_, a, a_row, a_col, b, b_row, sums(i, j * width_), sums_row_, !first());
-      } else {
-        fn(steps_, a, a_row, a_col, b, b_row, tile, kMaxTileElems, false);
+      if (!in_place) {
+        kernels_.tile[vectors][rows](steps_, a, a_row, a_col, b, b_row, tile, kMaxTileElems, false);
         finish(tile, i, j * width_, rows, cols);
+      } else if (over && kSame) {
+        kernels_.part_tile[vectors][rows](steps_, a, a_row, a_col, b, b_row, sums(i, j * width_), sums_row_, !first() || first_adds(), over);
+      } else {
+        kernels_.tile[vectors][rows](steps_, a, a_row, a_col, b, b_row, sums(i, j * width_), sums_row_, !first() || first_adds());
+      }
+    }
+    if constexpr (kSame) {
+      if (in_place && last() && !g_.plain() && !first_adds()) {
+        const T* c = g_.c ? g_.c + (i0_ + row_begin) * g_.c_row + (j0_ + j * width_) * g_.c_col : nullptr;
+        kernels_.combine(row_end - row_begin, cols, g_.alpha, sums(row_begin, j * width_), sums_row_, g_.beta, c, g_.c_row, g_.c_col);
       }
     }
   }
@@ -226,17 +262,19 @@ class Product {
     return kSame ? sums_ + (i0_ + i) * sums_row_ + j0_ + j : sums_ + i * sums_row_ + j;
   }
 
-  // A tile that the kernel could not add to the sums itself: a narrow one, or the last of its k.
-  void finish(const T* tile, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+  // A tile that could not be added to the sums as it is: of half types a narrow one or the last of its k, and what has as
+  // addend the memory that it is written to.
+  void finish(T* tile, int64_t i, int64_t j, int64_t rows, int64_t cols) {
     for (int64_t r = 0; r < rows; ++r) {
-      const T* from = tile + r * kMaxTileElems;
+      T* line = tile + r * kMaxTileElems;
       T* sum = sums_ ? sums(i + r, j) : nullptr;
-      if (!last() || (kSame && g_.plain())) {
-        for (int64_t q = 0; q < cols; ++q) sum[q] = first() ? from[q] : sum[q] + from[q];
+      if (!last()) {
+        for (int64_t q = 0; q < cols; ++q) sum[q] = first() ? line[q] : sum[q] + line[q];
         continue;
       }
-      T line[kMaxTileElems];
-      for (int64_t q = 0; q < cols; ++q) line[q] = g_.alpha * (first() ? from[q] : sum[q] + from[q]);
+      if (!first()) {
+        for (int64_t q = 0; q < cols; ++q) line[q] = sum[q] + line[q];
+      }
       if (g_.c) {
         const S* c = g_.c + (i0_ + i + r) * g_.c_row + (j0_ + j) * g_.c_col;
         T addend[kMaxTileElems];
@@ -245,10 +283,14 @@ class Product {
         } else {
           for (int64_t q = 0; q < cols; ++q) addend[q] = static_cast<T>(c[q * g_.c_col]);
         }
-        for (int64_t q = 0; q < cols; ++q) line[q] += g_.beta * addend[q];
+        for (int64_t q = 0; q < cols; ++q) line[q] = g_.alpha * line[q] + g_.beta * addend[q];
+      } else if (g_.alpha != 1) {
+        for (int64_t q = 0; q < cols; ++q) line[q] *= g_.alpha;
       }
-      narrow(line, g_.out + (i0_ + i + r) * g_.out_row + j0_ + j, cols);
     }
+    if (!last()) return;
+    if (g_.epilogue) g_.epilogue(tile, kMaxTileElems, i0_ + i, rows, j0_ + j, cols);
+    for (int64_t r = 0; r < rows; ++r) narrow(tile + r * kMaxTileElems, g_.out + (i0_ + i + r) * g_.out_row + j0_ + j, cols);
   }
 
   static constexpr int64_t kMaxTileElems = kMaxTileVectors * 64 / sizeof(T);
@@ -261,6 +303,7 @@ class Product {
   int64_t depth_;             // Of a block.
   int64_t span_m_, span_n_;   // What is packed at a time.
   bool direct_a_, direct_b_;  // Read as they lie.
+  bool in_tiles_;             // Results are finished in tiles, not in out.
   T* sums_ = nullptr;
   int64_t sums_row_ = 0;
   T* packed_a_ = nullptr;
@@ -272,11 +315,46 @@ class Product {
 template <class S>
 void fill_empty(const Gemm<S>& g) {
   using T = Accumulator<S>;
+  Scratch memory(static_cast<size_t>(g.n) * sizeof(T));
+  T* line = memory.as<T>();
   for (int64_t i = 0; i < g.m; ++i) {
-    for (int64_t j = 0; j < g.n; ++j) {
-      g.out[i * g.out_row + j] = static_cast<S>(g.c ? g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]) : T(0));
+    for (int64_t j = 0; j < g.n; ++j) line[j] = g.c ? g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]) : T(0);
+    if (g.epilogue) g.epilogue(line, g.n, i, 1, 0, g.n);
+    narrow(line, g.out + i * g.out_row, g.n);
+  }
+}
+
+// A product so small that a strip of tiles after the other is all there is to do. False if it is not.
+template <class T>
+bool tiny_gemm(const Gemm<T>& g) {
+  const TileKernels<T>& kernels = tile_kernels<T>();
+  int64_t padded = ceil_div(g.n, kernels.lanes) * kernels.lanes;
+  if (padded > kernels.widest * kernels.lanes || g.k > kBlockSteps || g.m * padded * g.k > kTinyWork) return false;
+  bool adds = g.c && g.c == g.out;
+  if (adds && !adds_in_place(g)) return false;
+  int vectors = static_cast<int>(padded / kernels.lanes), over = static_cast<int>(g.n % kernels.lanes);
+  const T* b = g.b;
+  int64_t b_row = g.b_row, height = kernels.rows[vectors];
+  alignas(64) T packed[kTinyElems];
+  if (g.b_col != 1 || (over && !kernels.reads_parts)) {
+    if (padded * g.k > kTinyElems) return false;
+    pack_panel(g.b, g.b_col, g.b_row, g.n, padded, g.k, packed);
+    b = packed;
+    b_row = padded;
+  }
+  for (int64_t i = 0; i < g.m; i += height) {
+    auto rows = static_cast<size_t>(std::min(height, g.m - i));
+    const T* a = g.a + i * g.a_row;
+    T* out = g.out + i * g.out_row;
+    if (over) {
+      kernels.part_tile[vectors][rows](g.k, a, g.a_row, g.a_col, b, b_row, out, g.out_row, adds, over);
+    } else {
+      kernels.tile[vectors][rows](g.k, a, g.a_row, g.a_col, b, b_row, out, g.out_row, adds);
     }
   }
+  if (!adds && !g.plain()) kernels.combine(g.m, g.n, g.alpha, g.out, g.out_row, g.beta, g.c, g.c_row, g.c_col);
+  if (g.epilogue) g.epilogue(g.out, g.out_row, 0, g.m, 0, g.n);
+  return true;
 }
 
 // c is out: one block of k at a time is added to it.
@@ -287,6 +365,7 @@ void add_in_blocks(const Gemm<S>& g) {
     part.k = std::min(kBlockSteps, g.k - p);
     part.a = g.a + p * g.a_col;
     part.b = g.b + p * g.b_row;
+    part.epilogue = p + part.k == g.k ? g.epilogue : Epilogue();
     if (p > 0) part.beta = 1;
     gemm(part);
   }
@@ -300,9 +379,12 @@ void gemm(const Gemm<S>& g) {
   if (g.k == 0) return fill_empty(g);
   if constexpr (std::is_same_v<S, Accumulator<S>>) {
     // Between blocks of k the sums wait in out, which must not be c then.
-    if (g.c == g.out && g.k > kBlockSteps) return add_in_blocks(g);
+    if (g.c == g.out && g.k > kBlockSteps && !adds_in_place(g)) return add_in_blocks(g);
   }
   if (thin_gemm(g)) return;
+  if constexpr (std::is_same_v<S, Accumulator<S>>) {
+    if (tiny_gemm(g)) return;
+  }
   Product<S>(g).run();
 }
 

@@ -13,6 +13,20 @@ namespace mx::cpu {
 template <class S>
 using Accumulator = std::conditional_t<std::is_same_v<S, double>, double, float>;
 
+/// What is done to a result once its sums are complete, while they are in the cache: `run` changes elements [row, row + rows) x
+/// [col, col + cols) in place. `c` points at the first of them, rows are c_row apart; they are of type Accumulator<S>, so
+/// results of half types come before they are rounded. Every element comes exactly once, in no particular order and on
+/// several threads.
+struct Epilogue {
+  void (*run)(void* context, void* c, int64_t c_row, int64_t row, int64_t rows, int64_t col, int64_t cols) = nullptr;
+  void* context = nullptr;
+  int64_t first_row = 0;  ///< Number that row 0 of the result has for `run`.
+  explicit operator bool() const { return run != nullptr; }
+  void operator()(void* c, int64_t c_row, int64_t row, int64_t rows, int64_t col, int64_t cols) const {
+    run(context, c, c_row, first_row + row, rows, col, cols);
+  }
+};
+
 /// out (m, n) = alpha * a (m, k) · b (k, n) + beta * c (m, n). Strides are in elements; out's rows are contiguous
 /// and overlap nothing that is read, except that c may be out. Half types are summed in float and rounded once.
 template <class S>
@@ -27,6 +41,7 @@ struct Gemm {
   Accumulator<S> alpha = 1, beta = 0;
   const S* c = nullptr;  ///< Null: no addend.
   int64_t c_row = 0, c_col = 0;
+  Epilogue epilogue = {};  ///< Comes last.
 
   bool plain() const { return alpha == 1 && !c; }
 };

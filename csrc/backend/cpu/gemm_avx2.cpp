@@ -12,6 +12,7 @@ namespace {
 
 // 16 registers: at most 12 sums, the rest for a row of b and an element of a.
 constexpr int kWidest = 2, kVectors = 2;
+constexpr bool kOnlyTiles = false;
 constexpr int kRows[] = {0, 12, 6};
 
 #include "backend/cpu/gemm_tiles.inl"

@@ -12,6 +12,7 @@ namespace {
 
 // 32 registers: at most 28 sums, the rest for a row of b and an element of a.
 constexpr int kWidest = 4, kVectors = 3;
+constexpr bool kOnlyTiles = false;
 constexpr int kRows[] = {0, 12, 12, 8, 6};
 
 #include "backend/cpu/gemm_tiles.inl"

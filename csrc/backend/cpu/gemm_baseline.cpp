@@ -7,6 +7,7 @@ namespace mx::cpu {
 
 namespace {
 
+constexpr bool kOnlyTiles = false;
 #if defined(__aarch64__)
 constexpr int kWidest = 4, kVectors = 3;
 constexpr int kRows[] = {0, 12, 12, 8, 6};

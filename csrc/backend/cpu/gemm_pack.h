@@ -80,22 +80,24 @@ void pack_panel(const S* src, int64_t w_stride, int64_t k_stride, int64_t width,
   }
 }
 
+/// Elements of two lines side by side, the bits of one float for each pair.
+void pair_lines(const bfloat16_t* low, const bfloat16_t* high, uint32_t* to, int64_t n);
+
 /// As pack_panel for elements (2p, 2p + 1) of k as one float's bits, ceil(k / 2) of them; a missing one is zero.
 inline void pack_pairs(const bfloat16_t* src, int64_t w_stride, int64_t k_stride, int64_t width, int64_t padded, int64_t k, float* dst) {
   int64_t pairs = (k + 1) / 2;
   if (w_stride == 1) {
+    constexpr bfloat16_t kZeros[kMaxTileVectors * 16] = {};
     for (int64_t p = 0; p < pairs; ++p) {
-      const bfloat16_t *low = src + 2 * p * k_stride, *high = low + k_stride;
-      uint32_t row[kMaxTileVectors * 16];
-      if (2 * p + 1 < k) {
-        for (int64_t i = 0; i < width; ++i) row[i] = uint32_t(low[i].bits) | uint32_t(high[i].bits) << 16;
-      } else {
-        for (int64_t i = 0; i < width; ++i) row[i] = low[i].bits;
-      }
-      std::fill(row + width, row + padded, 0u);
-      std::memcpy(dst + p * padded, row, static_cast<size_t>(padded) * sizeof(float));
+      const bfloat16_t *low = src + 2 * p * k_stride, *high = 2 * p + 1 < k ? low + k_stride : kZeros;
+      pair_lines(low, high, reinterpret_cast<uint32_t*>(dst + p * padded), width);
+      std::fill(dst + p * padded + width, dst + (p + 1) * padded, 0.0f);
     }
     return;
+  }
+  // Pairs that lie as such are moved like floats.
+  if (k_stride == 1 && k % 2 == 0 && w_stride % 2 == 0 && reinterpret_cast<uintptr_t>(src) % alignof(float) == 0) {
+    return pack_panel(reinterpret_cast<const float*>(src), w_stride / 2, int64_t(1), width, padded, pairs, dst);
   }
   // A stretch of every line first, as pairs; then as any other panel.
   constexpr int64_t kStretch = 32;

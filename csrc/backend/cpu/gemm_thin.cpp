@@ -19,7 +19,8 @@ namespace {
 constexpr int64_t kMinDepth = 64;         // Shorter sums are not worth a sum over lanes.
 constexpr int64_t kBlockDepth = 16384;
 constexpr int64_t kMaxRows = 16;          // Of a against a transposed b; from there on packing pays.
-constexpr int64_t kMaxColumns = 4;
+constexpr int64_t kMaxColumns = 8;          // Of b against an a as it lies,
+constexpr int64_t kMaxTurned = 4;           // and against one that is contiguous down its columns.
 constexpr int64_t kLargeElems = 128 << 10;  // More than the second cache likes to hold.
 constexpr int64_t kTaskElems = 32 << 10;  // Of w: worth a thread.
 
@@ -106,7 +107,7 @@ struct Dots {
 template <class S, class Store>
 void run_rows(const Gemm<S>& g, Store store) {
   using T = Accumulator<S>;
-  constexpr int64_t kColumns = 512, kDepth = 8;
+  constexpr int64_t kColumns = 2048, kDepth = 8;
   const TileKernels<T>& kernels = tile_kernels<T>();
   int64_t width = kernels.widest * kernels.lanes;
   parallel_for((g.n + kColumns - 1) / kColumns, std::max<int64_t>(1, kTaskElems / (kColumns * g.k)), [&](int64_t begin, int64_t end) {
@@ -162,9 +163,34 @@ void run_transposed(const Gemm<S>& g) {
   t.c_col = g.c_row;
   t.out = memory.as<S>();
   t.out_row = g.m;
+  t.epilogue = {};
   gemm(t);
   for (int64_t i = 0; i < g.m; ++i) {
     for (int64_t j = 0; j < g.n; ++j) g.out[i * g.out_row + j] = t.out[j * g.m + i];
+  }
+}
+
+// Which of the ways above is taken.
+enum class Way { none, left_dots, right_dots, rows, transposed };
+
+template <class S>
+Way choose(const Gemm<S>& g) {
+  if (g.k < kMinDepth) return Way::none;
+  if (g.m <= kMaxRows && g.b_row == 1) return Way::left_dots;
+  if (g.n <= kMaxColumns && g.a_col == 1) return Way::right_dots;
+  if (g.m <= kMaxDotRows && g.b_col == 1 && g.n * g.k > kLargeElems) return Way::rows;
+  if (g.n <= kMaxTurned && g.a_row == 1 && g.m > 4 * kMaxTurned) return Way::transposed;
+  return Way::none;
+}
+
+template <class S, class Store>
+void run(const Gemm<S>& g, Way way, Store store) {
+  switch (way) {
+    case Way::left_dots: return Dots<S>{g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.b, g.b_col}.run(store);
+    case Way::right_dots:
+      return Dots<S>{g.n, g.m, g.k, g.b, g.b_col, g.b_row, g.a, g.a_row}.run([&](int64_t i, int64_t j, Accumulator<S> sum) { store(j, i, sum); });
+    case Way::rows: return run_rows(g, store);
+    default: return;
   }
 }
 
@@ -173,31 +199,31 @@ void run_transposed(const Gemm<S>& g) {
 template <class S>
 bool thin_gemm(const Gemm<S>& g) {
   using T = Accumulator<S>;
-  auto store = [&](int64_t i, int64_t j, T sum) {
-    if (!g.plain()) {
-      sum *= g.alpha;
-      if (g.c) sum += g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]);
-    }
-    g.out[i * g.out_row + j] = static_cast<S>(sum);
-  };
-  if (g.k < kMinDepth) return false;
-  if (g.m <= kMaxRows && g.b_row == 1) {
-    Dots<S>{g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.b, g.b_col}.run(store);
-    return true;
-  }
-  if (g.n <= kMaxColumns && g.a_col == 1) {
-    Dots<S>{g.n, g.m, g.k, g.b, g.b_col, g.b_row, g.a, g.a_row}.run([&](int64_t i, int64_t j, T sum) { store(j, i, sum); });
-    return true;
-  }
-  if (g.m <= kMaxDotRows && g.b_col == 1 && g.n * g.k > kLargeElems) {
-    run_rows(g, store);
-    return true;
-  }
-  if (g.n <= kMaxColumns && g.a_row == 1 && g.m > 4 * kMaxColumns) {
+  Way way = choose(g);
+  if (way == Way::none) return false;
+  if (way == Way::transposed) {
+    if (g.epilogue && !std::is_same_v<S, T>) return false;
     run_transposed(g);
+    if (g.epilogue) g.epilogue(g.out, g.out_row, 0, g.m, 0, g.n);
     return true;
   }
-  return false;
+  auto total = [&](int64_t i, int64_t j, T sum) {
+    if (g.plain()) return sum;
+    sum *= g.alpha;
+    return g.c ? sum + g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]) : sum;
+  };
+  if (g.epilogue && !std::is_same_v<S, T>) {
+    // Results wait in float.
+    Scratch memory(static_cast<size_t>(g.m * g.n) * sizeof(T));
+    T* wide = memory.as<T>();
+    run(g, way, [&](int64_t i, int64_t j, T sum) { wide[i * g.n + j] = total(i, j, sum); });
+    g.epilogue(wide, g.n, 0, g.m, 0, g.n);
+    for (int64_t i = 0; i < g.m; ++i) narrow(wide + i * g.n, g.out + i * g.out_row, g.n);
+    return true;
+  }
+  run(g, way, [&](int64_t i, int64_t j, T sum) { g.out[i * g.out_row + j] = static_cast<S>(total(i, j, sum)); });
+  if (g.epilogue) g.epilogue(g.out, g.out_row, 0, g.m, 0, g.n);
+  return true;
 }
 
 template bool thin_gemm(const Gemm<float>&);

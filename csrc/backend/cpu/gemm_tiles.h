@@ -18,6 +18,21 @@ template <class T>
 using TileFn = void (*)(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row, T* c, int64_t c_row,
                         bool add);
 
+/// The same where of the last vector only the first `last` columns are there, in b (if the table `reads_parts`; else the
+/// rest is readable) and in c.
+template <class T>
+using PartTileFn = void (*)(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row, T* c, int64_t c_row, bool add,
+                            int last);
+
+/// A tile whose k is in several pieces: each brings its own a and b.
+template <class T>
+struct ChainLink {
+  const T *a, *b;
+  int64_t k;
+};
+template <class T>
+using ChainFn = void (*)(int64_t n, const ChainLink<T>* links, int64_t a_row, int64_t a_col, int64_t b_row, T* c, int64_t c_row, bool add);
+
 /// out[4 * i + j] = x_i · w_j over k contiguous elements, for 4 rows of w and the rows of x that the table's
 /// index says.
 template <class T, class S>
@@ -32,6 +47,11 @@ struct TileKernels {
   int vectors;                       ///< Vectors in the tile that is best for wide matrices.
   int rows[kMaxTileVectors + 1];     ///< Most rows of a tile of so many vectors.
   TileFn<T> tile[kMaxTileVectors + 1][kMaxTileRows + 1];  ///< By vectors and rows.
+  ChainFn<T> chain[kMaxTileVectors + 1][kMaxTileRows + 1];
+  PartTileFn<T> part_tile[kMaxTileVectors + 1][kMaxTileRows + 1];
+  bool reads_parts;  ///< Whether part tiles are quick with a b that ends with its columns.
+  /// out = alpha * out + beta * c; c may be null. Rounds after each operation.
+  void (*combine)(int64_t rows, int64_t cols, T alpha, T* out, int64_t out_row, T beta, const T* c, int64_t c_row, int64_t c_col);
   DotsFn<T, T> dots[kMaxDotRows + 1];
   DotsFn<T, float16_t> dots_f16[kMaxDotRows + 1];    ///< Only where T is float.
   DotsFn<T, bfloat16_t> dots_bf16[kMaxDotRows + 1];  ///< Only where T is float.

@@ -19,6 +19,7 @@ namespace {
 
 constexpr double kTaskFlops = 5e5;    // Worth a thread.
 constexpr double kSharedFlops = 2e7;  // Worth sharing one product between threads.
+constexpr double kProductCost = 5e3;  // What a product costs whatever its size, in flops.
 
 struct Matrix {
   std::byte* data;
@@ -30,6 +31,7 @@ struct Item {
   int64_t m, n, k;
   Matrix a, b, c, out;  // c.data is null without an addend; rows of out are contiguous.
   double alpha, beta;
+  Epilogue epilogue = {};
 };
 
 template <class S>
@@ -49,7 +51,8 @@ void run_gemm(const Item& i) {
                .beta = static_cast<Accumulator<S>>(i.beta),
                .c = reinterpret_cast<const S*>(i.c.data),
                .c_row = i.c.row,
-               .c_col = i.c.col});
+               .c_col = i.c.col,
+               .epilogue = i.epilogue});
 }
 
 void run_complex(const Item& item) {
@@ -128,11 +131,15 @@ Strides batch_strides(const array& x) { return {x.strides().begin(), x.strides()
 
 enum Operand : size_t { kA, kB, kC, kOut };
 
-void multiply(const array& a, const array& b, const array* c, array& out, double alpha, double beta) {
+}  // namespace
+
+bool matmul_takes_epilogue(Dtype t) { return is_floating(t); }
+
+void multiply(const array& a, const array& b, const array* c, array& out, double alpha, double beta, const Epilogue& epilogue) {
   if (out.size() == 0) return;
   const Shape& shape = out.shape();
   size_t d = shape.size();
-  Item first{shape[d - 2], shape[d - 1], a.shape()[d - 1], last_two(a), last_two(b), {}, last_two(out), alpha, beta};
+  Item first{shape[d - 2], shape[d - 1], a.shape()[d - 1], last_two(a), last_two(b), {}, last_two(out), alpha, beta, epilogue};
   // A size of 1 leaves the stride open; the plain one spares a copy.
   if (first.k == 1) first.a.col = 1;
   if (first.n == 1) first.b.col = 1;
@@ -165,18 +172,17 @@ void multiply(const array& a, const array& b, const array* c, array& out, double
       item.b.data += w.offset(kB) * itemsize;
       if (c) item.c.data += w.offset(kC) * itemsize;
       item.out.data += w.offset(kOut) * itemsize;
+      item.epilogue.first_row += w.index * first.m;
       run(item);
     }
   };
-  double flops = 2.0 * static_cast<double>(first.m) * static_cast<double>(first.n) * static_cast<double>(first.k) + 1;
+  double flops = 2.0 * static_cast<double>(first.m) * static_cast<double>(first.n) * static_cast<double>(first.k) + kProductCost;
   if (batch.size == 1 || (flops > kSharedFlops && batch.size < 4 * n_threads())) {
     run_range(0, batch.size);
   } else {
     parallel_for(batch.size, std::max<int64_t>(1, static_cast<int64_t>(kTaskFlops / flops)), run_range);
   }
 }
-
-}  // namespace
 
 void matmul_kernel(const Task& task) { multiply(task.in[0], task.in[1], nullptr, task.out[0], 1, 0); }
 

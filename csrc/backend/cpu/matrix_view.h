@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/gemm_pack.h"
 #include "backend/cpu/strided.h"
 #include "runtime/backend.h"
 
@@ -61,13 +62,24 @@ void product(int64_t m, int64_t n, int64_t k, View<S> a, View<S> b, S* out, int6
 /// Copies `from` (rows, cols), scaled, to contiguous rows `to_row` apart.
 template <class S, class P>
 void pack(View<S> from, int64_t rows, int64_t cols, P* to, int64_t to_row, Accumulator<P> scale = 1) {
+  // One of the two is what products of the other are summed in.
+  constexpr bool widens = std::is_same_v<P, Accumulator<S>>, narrows = std::is_same_v<S, Accumulator<P>>;
   for (int64_t i = 0; i < rows; ++i) {
     const S* x = from.data + i * from.row;
     P* y = to + i * to_row;
-    if (scale != 1) {
+    if (from.col == 1 && (scale == 1 || widens)) {
+      if constexpr (widens) {
+        widen(x, y, cols);
+        if (scale != 1) {
+          for (int64_t j = 0; j < cols; ++j) y[j] *= scale;
+        }
+      } else if constexpr (narrows) {
+        narrow(x, y, cols);
+      } else {
+        for (int64_t j = 0; j < cols; ++j) y[j] = static_cast<P>(x[j]);
+      }
+    } else if (scale != 1) {
       for (int64_t j = 0; j < cols; ++j) y[j] = static_cast<P>(scale * static_cast<Accumulator<P>>(x[j * from.col]));
-    } else if (from.col == 1) {
-      for (int64_t j = 0; j < cols; ++j) y[j] = static_cast<P>(x[j]);
     } else {
       for (int64_t j = 0; j < cols; ++j) y[j] = static_cast<P>(x[j * from.col]);
     }

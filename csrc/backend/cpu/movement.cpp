@@ -75,11 +75,22 @@ void concatenate_kernel(const Task& task) {
   size_t axis = static_cast<size_t>(task.params.get<ConcatenateParams>().axis);
   const array& out = task.out[0];
   const Strides& strides = out.strides();
-  int64_t offset = 0;
-  for (const array& x : task.in) {
-    copy_strided(x.bytes(), x.strides(), at(out, offset), strides, x.shape(), x.itemsize());
-    offset += x.shape()[axis] * strides[axis];
-  }
+  if (out.size() == 0) return;
+  // Parts that share cache lines of the result are joined a few rows of the first axis at a time.
+  bool shared = axis > 0 && strides[axis] * out.shape()[axis] * int64_t(out.itemsize()) < int64_t(1024 * task.in.size());
+  int64_t n = shared ? out.shape()[0] : 1;
+  int64_t grain = shared ? std::max<int64_t>(1, 32768 / (strides[0] * int64_t(out.itemsize()))) : 1;
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r += grain) {
+      int64_t offset = r * strides[0] * int64_t(shared);
+      for (const array& x : task.in) {
+        Shape shape(x.shape());
+        if (shared) shape[0] = std::min(grain, end - r);
+        copy_strided(at(x, shared ? r * x.strides()[0] : 0), x.strides(), at(out, offset), strides, shape, x.itemsize());
+        offset += x.shape()[axis] * strides[axis];
+      }
+    }
+  });
 }
 
 void slice_update_kernel(const Task& task) {

@@ -1,12 +1,14 @@
-// random.cpp — kernels of random bits and of fold_in. Word i of n and word i + ceil(n / 2) come from one Threefry
+// random.cpp — kernels of random bits, of numbers made of them, and of fold_in. Word i of n and word i + ceil(n / 2) come from one Threefry
 // block with those two numbers as its counter; the middle word of an odd number has its block to itself.
 
 #include "backend/cpu/random.h"
 
+#include <algorithm>
 #include <cstring>
 
-#include "backend/cpu/clones.h"
+#include "backend/cpu/instructions.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/random_lanes.h"
 #include "backend/cpu/strided.h"
 #include "ops/random_params.h"
 
@@ -14,38 +16,13 @@ namespace mx::cpu {
 
 namespace {
 
-constexpr int64_t kBlocks = 16;  ///< Threefry blocks computed side by side.
-
-MX_INLINE void four_rounds(uint32_t (&a)[kBlocks], uint32_t (&b)[kBlocks], const int (&turns)[4], uint32_t add_a, uint32_t add_b) {
-  for (int64_t j = 0; j < kBlocks; ++j) {
-    uint32_t x = a[j], y = b[j];
-    for (int t : turns) {
-      x += y;
-      y = (y << t | y >> (32 - t)) ^ x;
-    }
-    a[j] = x + add_a;
-    b[j] = y + add_b;
-  }
-}
-
-/// The blocks with counters (first, second), (first + 1, second + 1), ...
-MX_CLONES void hash_blocks(Threefry key, uint32_t first, uint32_t second, uint32_t* out_a, uint32_t* out_b) {
-  static constexpr int even[4] = {13, 15, 26, 6}, odd[4] = {17, 29, 16, 24};
-  const uint32_t k0 = key.k0, k1 = key.k1, k2 = k0 ^ k1 ^ 0x1bd11bdau;
-  uint32_t a[kBlocks], b[kBlocks];
-  for (uint32_t j = 0; j < kBlocks; ++j) {
-    a[j] = first + j + k0;
-    b[j] = second + j + k1;
-  }
-  four_rounds(a, b, even, k1, k2 + 1);
-  four_rounds(a, b, odd, k2, k0 + 2);
-  four_rounds(a, b, even, k0, k1 + 3);
-  four_rounds(a, b, odd, k1, k2 + 4);
-  four_rounds(a, b, even, k2, k0 + 5);
-  for (int64_t j = 0; j < kBlocks; ++j) {
-    out_a[j] = a[j];
-    out_b[j] = b[j];
-  }
+const RandomLoops& loops() {
+#if defined(__x86_64__)
+  static const RandomLoops& best = best_of(random_avx512, random_avx2, random_baseline);
+  return best;
+#else
+  return random_baseline;
+#endif
 }
 
 /// Keys of any strides, one after another.
@@ -69,40 +46,57 @@ class Keys {
 };
 
 /// Blocks [begin, end) of the words of one key, written as far as `n_bytes` goes.
-void fill(Threefry key, int64_t begin, int64_t end, std::byte* out, int64_t n_bytes) {
+void fill(RandomLoops::Bits words, Threefry key, int64_t begin, int64_t end, std::byte* out, int64_t n_bytes) {
+  constexpr int64_t kPart = 256;
   int64_t n_words = (n_bytes + 3) / 4, half = n_words / 2, upper = half + n_words % 2;
-  uint32_t a[kBlocks], b[kBlocks];
+  int64_t whole = n_bytes / 4 - upper;  // Blocks whose second word fits.
+  auto counter = [](int64_t i) { return static_cast<uint32_t>(i); };
+  if (int64_t last = std::min({end, half, whole}); begin < last) {
+    words(key, counter(begin), counter(upper + begin), last - begin, out + 4 * begin, out + 4 * (upper + begin));
+    begin = last;
+  }
+  uint32_t a[kPart], b[kPart];
   auto put = [&](int64_t word, const uint32_t* from, int64_t n) {
     std::memcpy(out + 4 * word, from, static_cast<size_t>(std::min(4 * n, n_bytes - 4 * word)));
   };
-  for (int64_t i = begin; i < std::min(end, half); i += kBlocks) {
-    int64_t n = std::min({kBlocks, end - i, half - i});
-    hash_blocks(key, static_cast<uint32_t>(i), static_cast<uint32_t>(upper + i), a, b);
-    put(i, a, n);
-    put(upper + i, b, n);
+  for (; begin < std::min(end, half); begin += kPart) {
+    int64_t n = std::min({kPart, end - begin, half - begin});
+    words(key, counter(begin), counter(upper + begin), n, a, b);
+    put(begin, a, n);
+    put(upper + begin, b, n);
   }
   if (upper > half && end > half) {
-    uint32_t middle = key(static_cast<uint32_t>(half), 0).a;
-    put(half, &middle, 1);
+    words(key, counter(half), 0, 1, a, b);
+    put(half, a, 1);
   }
 }
 
-}  // namespace
-
-void random_bits_kernel(const Task& task) {
+void fill_all(const Task& task, RandomLoops::Bits words, int64_t grain) {
   array& out = task.out[0];
   if (out.size() == 0) return;
   Keys keys(task.in[0]);
   int64_t n_bytes = static_cast<int64_t>(out.n_bytes()) / keys.size();
   // Blocks of one key: its words two by two, and one for the middle word.
   int64_t n_blocks = ((n_bytes + 3) / 4 + 1) / 2;
-  parallel_for(keys.size() * n_blocks, 4096, [&](int64_t begin, int64_t end) {
+  parallel_for(keys.size() * n_blocks, grain, [&](int64_t begin, int64_t end) {
     while (begin < end) {
       int64_t k = begin / n_blocks, first = begin % n_blocks, n = std::min(n_blocks - first, end - begin);
-      fill(keys[k], first, first + n, out.bytes() + k * n_bytes, n_bytes);
+      fill(words, keys[k], first, first + n, out.bytes() + k * n_bytes, n_bytes);
       begin += n;
     }
   });
+}
+
+}  // namespace
+
+void random_bits_kernel(const Task& task) { fill_all(task, loops().bits, 8192); }
+
+void random_draw_kernel(const Task& task) {
+  switch (task.params.get<RandomDrawParams>().from) {
+    case Distribution::unit: return fill_all(task, loops().unit, 8192);
+    case Distribution::normal: return fill_all(task, loops().normal, 4096);
+    default: return fill_all(task, loops().gumbel, 4096);
+  }
 }
 
 void fold_in_kernel(const Task& task) {

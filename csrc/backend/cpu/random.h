@@ -6,6 +6,7 @@
 namespace mx::cpu {
 
 void random_bits_kernel(const Task&);
+void random_draw_kernel(const Task&);
 void fold_in_kernel(const Task&);
 
 }  // namespace mx::cpu

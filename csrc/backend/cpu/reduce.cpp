@@ -65,7 +65,7 @@ class Reducer {
       : in_(in), out_(out), work_(work), loops_(reduce_loops(op, work)),
         load_(in.dtype() == work ? nullptr : find_cast(in.dtype(), work)), in_size_(static_cast<int64_t>(in.itemsize())),
         plan_(plan_reduction(in.shape(), axes, in.strides(), reduced_strides(in.shape(), axes), true)),
-        along_(plan_.along.size) {}
+        along_(plan_.along.size), any_grouping_(op == Reduction::max || op == Reduction::min || !is_inexact(work)) {}
 
   void run() {
     if (out_.size() == 0) return;
@@ -154,7 +154,8 @@ class Reducer {
       load_(&x, converted, n);
       return converted;
     };
-    if (end - begin <= kPiece) {
+    // Where the order does not matter pieces need not be short.
+    if (end - begin <= kPiece || (any_grouping_ && !load_ && plan_.along.contiguous(0))) {
       loops_.row(piece(begin, end - begin), end - begin, acc);
       return;
     }
@@ -299,6 +300,7 @@ class Reducer {
   int64_t in_size_;
   Plan plan_;
   int64_t along_;  ///< How many elements make one result.
+  bool any_grouping_;
 };
 
 void reduce(const Task& task, Reduction op, Dtype work) {

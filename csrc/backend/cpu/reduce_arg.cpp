@@ -129,8 +129,9 @@ class Searcher {
       for (int64_t u = begin; u < end; ++u) {
         int64_t first = u / kept * chunk, last = std::min(n_, first + chunk);
         const std::byte* base = in_.bytes() + Walk(plan_.kept, u % kept).offset(0) * in_size_;
-        for (int64_t i = first; i < last; i += kPiece) {
-          int64_t m = std::min(kPiece, last - i);
+        const int64_t piece = stride_ == 1 && !load_ ? 8 * kPiece : kPiece;
+        for (int64_t i = first; i < last; i += piece) {
+          int64_t m = std::min(piece, last - i);
           const T* x = read(base + i * stride_ * in_size_, stride_, m, gathered, reinterpret_cast<T*>(converted));
           T top;
           row_(x, m, &top);

@@ -80,8 +80,50 @@ void identity(void* acc, int64_t n) {
   std::fill_n(static_cast<T*>(acc), n, Op::identity);
 }
 
+// The extreme of real numbers by the processor's own comparison, which forgets NaNs. A sum remembers them; it also becomes
+// NaN where infinities meet, so then false is returned, and the answer is not to be used.
+template <class T, bool largest>
+MX_INLINE bool extreme_but_nan(const T* p, int64_t n, T* acc) {
+  typedef T V __attribute__((vector_size(64)));
+  constexpr int64_t lanes = 64 / sizeof(T), step = 4 * lanes;
+  auto improve = [](auto& y, const auto& x) __attribute__((always_inline)) { y = largest ? (x > y ? x : y) : (x < y ? x : y); };
+  V best[4], sum[4];
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    __builtin_memcpy(&best[k], p + k * lanes, sizeof(V));
+    sum[k] = best[k];
+  }
+  auto take = [&](const T* from) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      V x;
+      __builtin_memcpy(&x, from + k * lanes, sizeof(V));
+      improve(best[k], x);
+      sum[k] += x;
+    }
+  };
+  int64_t i = step;
+  for (; i + step <= n; i += step) take(p + i);
+  // The last step overlaps the one before.
+  if (i < n) take(p + n - step);
+  improve(best[0], best[1]);
+  improve(best[2], best[3]);
+  improve(best[0], best[2]);
+  V sums = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  T y = best[0][0], all = sums[0];
+  for (int64_t j = 1; j < lanes; ++j) {
+    improve(y, static_cast<T>(best[0][j]));
+    all += sums[j];
+  }
+  *acc = y;
+  return all == all;
+}
+
 template <class T, class Op>
 MX_CLONES void row(const void* x, int64_t n, void* acc) {
+  if constexpr (std::is_floating_point_v<T> && (std::is_same_v<Op, Max<T>> || std::is_same_v<Op, Min<T>>)) {
+    if (n >= 64 && extreme_but_nan<T, std::is_same_v<Op, Max<T>>>(static_cast<const T*>(x), n, static_cast<T*>(acc))) return;
+  }
   constexpr int64_t lanes = sizeof(T) <= 4 ? 64 : 32;
   const T* p = static_cast<const T*>(x);
   T lane[lanes];

@@ -1,7 +1,6 @@
 // scan.cpp — running reductions. An operation is a struct with a State, a start, a step and a value; two loops
 // serve them all: along rows when the axis is the last, and over lanes side by side when it is not. Long rows of
-// sums run in blocks of a fixed size, so results do not depend on the number of threads.
-// Start at run_scan().
+// sums and extremes run in blocks (scan_blocks.h). Start at run_scan().
 
 #include "backend/cpu/scan.h"
 
@@ -17,6 +16,7 @@
 #include "backend/cpu/clones.h"
 #include "backend/cpu/copy.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/scan_blocks.h"
 #include "backend/cpu/scratch.h"
 #include "ops/scan_params.h"
 
@@ -61,7 +61,7 @@ bool is_nan(T x) {
   } else if constexpr (is_half<T>) {
     return std::isnan(static_cast<float>(x));
   } else if constexpr (std::is_floating_point_v<T>) {
-    return std::isnan(x);
+    return x != x;
   } else {
     return false;
   }
@@ -122,7 +122,7 @@ struct Product {
 template <class T, bool Max>
 bool better(T x, T s) {
   bool more = Max ? less(s, x) : less(x, s);
-  return (more || is_nan(x)) && !is_nan(s);
+  return (more | is_nan(x)) & !is_nan(s);
 }
 
 template <class T, bool Max>
@@ -225,110 +225,60 @@ void scan_row(const typename Op::In* in, typename Op::Out* out, int64_t n, int64
   }
 }
 
-// `lanes` neighbouring columns, rows `stride` apart.
-template <class Op>
-void scan_lanes(const typename Op::In* in, typename Op::Out* out, int64_t n, int64_t stride, int64_t lanes, int64_t way,
-                bool inclusive) {
-  using State = decltype(Op::start());
-  auto s = std::make_unique<State[]>(size_t(lanes));
-  std::fill_n(s.get(), lanes, Op::start());
+// `lanes` neighbouring columns, rows `stride` apart; `s` is their state.
+template <class Op, class State>
+MX_INLINE void step_lanes(const typename Op::In* in, typename Op::Out* out, int64_t n, int64_t stride, int64_t lanes, int64_t way,
+                          bool inclusive, State* s) {
   for (int64_t i = 0; i < n; ++i) {
     int64_t row = way > 0 ? i : n - 1 - i;
     const auto* x = in + row * stride;
     auto* y = out + row * stride;
-    if (!inclusive) {
-      for (int64_t k = 0; k < lanes; ++k) y[k] = Op::value(s[size_t(k)]);
-    }
-    for (int64_t k = 0; k < lanes; ++k) s[size_t(k)] = Op::step(s[size_t(k)], x[k], row);
     if (inclusive) {
-      for (int64_t k = 0; k < lanes; ++k) y[k] = Op::value(s[size_t(k)]);
+      MX_INDEPENDENT
+      for (int64_t k = 0; k < lanes; ++k) {
+        s[k] = Op::step(s[k], x[k], row);
+        y[k] = Op::value(s[k]);
+      }
+    } else {
+      MX_INDEPENDENT
+      for (int64_t k = 0; k < lanes; ++k) {
+        auto before = Op::value(s[k]);
+        s[k] = Op::step(s[k], x[k], row);
+        y[k] = before;
+      }
     }
   }
 }
-
-// ---- long rows of sums
-
-constexpr int64_t kBlock = 8192;  // part of the result: changing it changes rounding
-
-// 64 bytes of Ts, whatever the CPU has: the compiler splits them where its registers are smaller.
-template <class T>
-struct Lanes {
-  static constexpr int n = 64 / int(sizeof(T));
-  typedef T V __attribute__((vector_size(64)));
-};
-
-template <class T, int Shift, int... I>
-inline __attribute__((always_inline)) void add_shifted(typename Lanes<T>::V& v, std::integer_sequence<int, I...>) {
-  typename Lanes<T>::V zero{};
-  v += __builtin_shufflevector(v, zero, (I < Shift ? Lanes<T>::n + I : I - Shift)...);
-}
-template <class T, int... I>
-inline __attribute__((always_inline)) void reverse_lanes(typename Lanes<T>::V& v, std::integer_sequence<int, I...>) {
-  v = __builtin_shufflevector(v, v, (Lanes<T>::n - 1 - I)...);
+// For simple arithmetic, with the best vectors there are.
+template <class Op, class State>
+MX_CLONES void step_lanes_cloned(const typename Op::In* in, typename Op::Out* out, int64_t n, int64_t stride, int64_t lanes, int64_t way,
+                                 bool inclusive, State* s) {
+  step_lanes<Op>(in, out, n, stride, lanes, way, inclusive, s);
 }
 
-// Running sums of a block, as vectors of partial sums; `in` and `out` point at its lowest address. Returns the total.
-template <class T>
-MX_CLONES T sum_block(const T* in, T* out, int64_t n, bool backwards) {
-  using V = typename Lanes<T>::V;
-  constexpr int w = Lanes<T>::n;
-  constexpr auto lanes = std::make_integer_sequence<int, w>();
-  T total = 0;
-  int64_t whole = n / w * w;
-  for (int64_t i = 0; i < whole; i += w) {
-    int64_t at = backwards ? n - i - w : i;
-    V v;
-    std::memcpy(&v, in + at, sizeof(V));
-    if (backwards) reverse_lanes<T>(v, lanes);
-    add_shifted<T, 1>(v, lanes);
-    add_shifted<T, 2>(v, lanes);
-    add_shifted<T, 4>(v, lanes);
-    if constexpr (w > 8) add_shifted<T, 8>(v, lanes);
-    v += total;
-    total = v[w - 1];
-    if (backwards) reverse_lanes<T>(v, lanes);
-    std::memcpy(out + at, &v, sizeof(V));
-  }
-  for (int64_t i = whole; i < n; ++i) {
-    int64_t at = backwards ? n - 1 - i : i;
-    total = total + in[at];
-    out[at] = total;
-  }
-  return total;
-}
-
-template <class T>
-MX_CLONES void add_to_all(T* x, int64_t n, T y) {
-  for (int64_t i = 0; i < n; ++i) x[i] += y;
-}
-
-// Inclusive running sum of n elements; `in` and `out` point at the lowest address.
-template <class T>
-void sum_long_row(const T* in, T* out, int64_t n, bool backwards) {
-  int64_t n_blocks = (n + kBlock - 1) / kBlock;
-  if (n_blocks <= 1) {
-    sum_block(in, out, n, backwards);
-    return;
-  }
-  // Block b in the order of the scan.
-  auto first = [&](int64_t b) { return backwards ? std::max<int64_t>(0, n - (b + 1) * kBlock) : b * kBlock; };
-  auto length = [&](int64_t b) { return std::min(kBlock, n - b * kBlock); };
-  std::vector<T> totals(static_cast<size_t>(n_blocks));
-  parallel_for(n_blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) totals[size_t(b)] = sum_block(in + first(b), out + first(b), length(b), backwards);
-  });
-  T before = 0;
-  for (T& t : totals) before += std::exchange(t, before);
-  parallel_for(n_blocks - 1, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin + 1; b <= end; ++b) add_to_all(out + first(b), length(b), totals[size_t(b)]);
-  });
-}
-
-// Whether Op is a sum of numbers that fill vectors: 4 and 8 byte ones, complex excepted.
 template <class Op>
-constexpr bool has_blocks = false;
+void scan_lanes(const typename Op::In* in, typename Op::Out* out, int64_t n, int64_t stride, int64_t lanes, int64_t way,
+                bool inclusive) {
+  using State = decltype(Op::start());
+  Scratch memory(sizeof(State) * static_cast<size_t>(lanes));
+  State* s = memory.as<State>();
+  std::uninitialized_fill_n(s, lanes, Op::start());
+  if constexpr (std::is_arithmetic_v<State>) {
+    step_lanes_cloned<Op>(in, out, n, stride, lanes, way, inclusive, s);
+  } else {
+    step_lanes<Op>(in, out, n, stride, lanes, way, inclusive, s);
+  }
+}
+
+// Whether long rows of Op are scanned in blocks (scan_blocks.h): numbers of 4 and 8 bytes, complex excepted.
+template <class Op>
+constexpr RowScan row_scan = nullptr;
 template <class T>
-constexpr bool has_blocks<Sum<T>> = std::is_arithmetic_v<T> && sizeof(T) >= 4;
+  requires(std::is_arithmetic_v<T> && sizeof(T) >= 4)
+constexpr RowScan row_scan<Sum<T>> = scan_sums<T>;
+template <class T, bool Max>
+  requires(std::is_arithmetic_v<T> && sizeof(T) >= 4)
+constexpr RowScan row_scan<Extreme<T, Max>> = scan_extremes<T, Max>;
 
 // Signed integers share the code of unsigned ones: the bits are the same.
 template <class T>
@@ -345,16 +295,16 @@ void run_scan(const Task& task) {
   Around a(result.shape(), p.axis);
   int64_t way = p.reverse ? -1 : 1, last = p.reverse ? a.n - 1 : 0;
   if (a.inner == 1) {
-    if constexpr (has_blocks<Op>) {
+    if constexpr (row_scan<Op> != nullptr) {
       if (a.n >= 64) {
         // An exclusive scan is an inclusive one moved by one element.
         int64_t moved = p.inclusive ? 0 : 1, from = p.reverse ? moved : 0, to = p.reverse ? 0 : moved;
         auto row = [&](int64_t r) {
           if (moved) out[r * a.n + last] = Op::value(Op::start());
-          sum_long_row(in + r * a.n + from, out + r * a.n + to, a.n - moved, p.reverse);
+          row_scan<Op>(in + r * a.n + from, out + r * a.n + to, a.n - moved, p.reverse);
         };
         if (a.outer == 1) return row(0);
-        parallel_for(a.outer, std::max<int64_t>(1, kBlock / a.n), [&](int64_t begin, int64_t end) {
+        parallel_for(a.outer, std::max<int64_t>(1, 8192 / a.n), [&](int64_t begin, int64_t end) {
           for (int64_t r = begin; r < end; ++r) row(r);
         });
         return;

@@ -47,6 +47,10 @@ struct Simd<float> {
     __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
   }
+  // The first n lanes, fewer than all; the others read as zero and are left alone.
+  static MX_INLINE __m256i first(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+  static MX_INLINE V load(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
+  static MX_INLINE void store(float* p, V v, int n) { _mm256_maskstore_ps(p, first(n), v); }
   static MX_INLINE V set1(float x) { return _mm256_set1_ps(x); }
   static MX_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
   static MX_INLINE V fms(V a, V b, V c) { return _mm256_fmsub_ps(a, b, c); }
@@ -58,6 +62,9 @@ struct Simd<double> {
   static constexpr int lanes = 4;
   static MX_INLINE V load(const double* p) { return _mm256_loadu_pd(p); }
   static MX_INLINE void store(double* p, V v) { _mm256_storeu_pd(p, v); }
+  static MX_INLINE __m256i first(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+  static MX_INLINE V load(const double* p, int n) { return _mm256_maskload_pd(p, first(n)); }
+  static MX_INLINE void store(double* p, V v, int n) { _mm256_maskstore_pd(p, first(n), v); }
   static MX_INLINE V set1(double x) { return _mm256_set1_pd(x); }
   static MX_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
   static MX_INLINE V fms(V a, V b, V c) { return _mm256_fmsub_pd(a, b, c); }

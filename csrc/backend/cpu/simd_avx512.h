@@ -47,6 +47,9 @@ struct Simd<float> {
     rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), quiet);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtepi32_epi16(kAll, _mm512_maskz_srli_epi32(kAll, rounded, 16)));
   }
+  // The first n lanes, fewer than all; the others read as zero and are left alone.
+  static MX_INLINE V load(const float* p, int n) { return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p); }
+  static MX_INLINE void store(float* p, V v, int n) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v); }
   static MX_INLINE V set1(float x) { return _mm512_set1_ps(x); }
   static MX_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
   static MX_INLINE V fms(V a, V b, V c) { return _mm512_fmsub_ps(a, b, c); }
@@ -58,6 +61,8 @@ struct Simd<double> {
   static constexpr int lanes = 8;
   static MX_INLINE V load(const double* p) { return _mm512_loadu_pd(p); }
   static MX_INLINE void store(double* p, V v) { _mm512_storeu_pd(p, v); }
+  static MX_INLINE V load(const double* p, int n) { return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p); }
+  static MX_INLINE void store(double* p, V v, int n) { _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), v); }
   static MX_INLINE V set1(double x) { return _mm512_set1_pd(x); }
   static MX_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_pd(a, b, c); }
   static MX_INLINE V fms(V a, V b, V c) { return _mm512_fmsub_pd(a, b, c); }

@@ -38,6 +38,15 @@ struct Simd {
       for (int i = 0; i < lanes; ++i) p[i] = static_cast<S>(v[i]);
     }
   }
+  // The first n lanes, fewer than all; the others read as zero and are left alone.
+  static MX_INLINE V load(const T* p, int n) {
+    V v = {};
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+    return v;
+  }
+  static MX_INLINE void store(T* p, V v, int n) {
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+  }
   static MX_INLINE V set1(T x) { return V{} + x; }
   static MX_INLINE V fma(V a, V b, V c) {
 #if defined(__aarch64__)

@@ -7,6 +7,7 @@ namespace mx::cpu {
 
 void sort_kernel(const Task&);
 void argsort_kernel(const Task&);
+void partition_kernel(const Task&);
 void argpartition_kernel(const Task&);
 void searchsorted_kernel(const Task&);
 

@@ -1,0 +1,25 @@
+// loops_real_avx2.cpp — the vector functions over float32 and float64 with AVX2.
+
+#include "backend/cpu/loops_real.h"
+
+#if defined(__x86_64__)
+
+#include "backend/cpu/lanes_avx2.h"
+#include "backend/cpu/vector_rows.h"
+
+namespace mx::cpu::loops {
+
+namespace {
+
+#include "backend/cpu/loops_real.inl"
+
+}  // namespace
+
+constinit const VectorLoops vector_loops_avx2_f32 = make_loops<F32>();
+constinit const VectorLoops vector_loops_avx2_f64 = make_loops<F64>();
+
+}  // namespace mx::cpu::loops
+
+#include "backend/cpu/simd_end.h"
+
+#endif

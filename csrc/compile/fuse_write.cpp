@@ -1,0 +1,157 @@
+// fuse_write.cpp — a group of steps as a program. Views within the group, such as a row's sum seen along the row, are
+// operands of a lower level; those that something outside reads are made of the program's outputs. Start at write().
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "compile/fuse.h"
+#include "ops/cast_params.h"
+#include "ops/movement_params.h"
+#include "ops/reduce_params.h"
+
+namespace mx {
+
+namespace {
+
+bool is_view(const Step& s) { return s.primitive == &broadcast_p || s.primitive == &reshape_p; }
+
+// A captured array that holds one number repeated.
+std::optional<Constant> repeated(const array& a) {
+  if (!a.available() || a.size() == 0) return std::nullopt;
+  for (size_t i = 0; i < a.shape().size(); ++i) {
+    if (a.shape()[i] != 1 && a.strides()[i] != 0) return std::nullopt;
+  }
+  Constant c{a.dtype(), 0};
+  std::memcpy(&c.bits, a.bytes(), a.itemsize());
+  return c;
+}
+
+}  // namespace
+
+std::optional<Constant> GroupWriter::constant_in(int slot) const {
+  if (auto n = numbers_.find(slot); n != numbers_.end()) return n->second.first;
+  int c = slot - g_.n_inputs();
+  if (c < 0 || static_cast<size_t>(c) >= captured_.size()) return std::nullopt;
+  return repeated(captured_[static_cast<size_t>(c)]);
+}
+
+void GroupWriter::give(int slot, int number) {
+  number_[static_cast<size_t>(slot)] = number;
+  touched_.push_back(slot);
+}
+
+// One operation by itself has a kernel. Numbers of opened composites are known to programs only.
+bool GroupWriter::pays(const Group& group) const {
+  int n = 0;
+  for (size_t m : group.members) {
+    const Step& s = g_.steps[m];
+    n += is_view(s) ? 0 : 1;
+    for (int in : s.in) {
+      if (numbers_.contains(in)) return true;
+    }
+  }
+  return n > 1;
+}
+
+// Numbers the inputs and constants, then the results; views have the number of what they see. False if no input
+// gives the whole shape.
+bool GroupWriter::number_operands(const Group& group, Program& program, Step& fused) {
+  std::vector<int> constants;
+  for (size_t m : group.members) {
+    for (int o : g_.steps[m].out) give(o, 0);
+  }
+  bool whole = false, levels = false;
+  for (size_t m : group.members) {
+    for (int in : g_.steps[m].in) {
+      if (number_[static_cast<size_t>(in)] >= 0) continue;
+      if (std::optional<Constant> value = constant_in(in)) {
+        give(in, 0);
+        constants.push_back(in);
+        program.constants.push_back(*value);
+        continue;
+      }
+      give(in, static_cast<int>(fused.in.size()));
+      fused.in.push_back(in);
+      const Type& t = slots_.type_of(in);
+      bool full = t.shape == group.frame.whole;
+      program.inputs.push_back(t.dtype);
+      program.input_levels.push_back(full ? Level::full : Level::per_row);
+      whole |= full;
+      levels |= !full;
+    }
+  }
+  if (!levels) program.input_levels.clear();
+  int next = static_cast<int>(fused.in.size());
+  for (int slot : constants) number_[static_cast<size_t>(slot)] = next++;
+  for (size_t m : group.members) {
+    const Step& s = g_.steps[m];
+    number_[static_cast<size_t>(s.out[0])] = is_view(s) ? number_[static_cast<size_t>(s.in[0])] : next++;
+  }
+  return whole;
+}
+
+void GroupWriter::write_instr(const Step& s, const Group& group, Program& program) {
+  Instr instr;
+  instr.cast = s.primitive == &astype_p;
+  if (std::optional<Reduce> reduce = reduction_of(*s.primitive)) {
+    instr.reduce = *reduce;
+    instr.columns = reduced_row_axes(s, group.frame.whole) < 0;
+  } else if (!instr.cast) {
+    instr.code = *elementwise_code(*s.primitive);
+  }
+  // The condition of select comes first: the dtype of the work is that of the last operand.
+  instr.in = slots_.type_of(s.in.back()).dtype;
+  instr.out = s.types[0].dtype;
+  uint16_t* operand[] = {&instr.a, &instr.b, &instr.c};
+  for (size_t k = 0; k < s.in.size(); ++k) *operand[k] = static_cast<uint16_t>(number_[static_cast<size_t>(s.in[k])]);
+  program.code.push_back(instr);
+  if (s.origin) {
+    program.origins.resize(program.code.size());
+    program.origins.back() = s.origin;
+  }
+}
+
+void GroupWriter::write(const Group& group, std::vector<Step>& out) {
+  auto program = std::make_shared<Program>();
+  const Step& last = g_.steps[group.members.back()];
+  Step fused{&fused_p, {}, last.stream, {}, {}, {}, last.origin};
+  bool fits = pays(group) && number_operands(group, *program, fused);
+  if (!fits) {
+    for (int slot : std::exchange(touched_, {})) number_[static_cast<size_t>(slot)] = -1;
+    for (size_t m : group.members) out.push_back(g_.steps[m]);
+    return;
+  }
+  program->row_axes = group.frame.row_axes;
+  auto add_output = [&](int slot, const Type& type) {
+    program->outputs.push_back(static_cast<uint16_t>(number_[static_cast<size_t>(slot)]));
+    program->squeezed.push_back(type.shape.size() < group.frame.whole.size());
+    fused.out.push_back(slot);
+    fused.types.push_back(type);
+  };
+  std::vector<const Step*> views;
+  for (size_t m : group.members) {
+    const Step& s = g_.steps[m];
+    if (!is_view(s)) write_instr(s, group, *program);
+    if (!escapes_[static_cast<size_t>(s.out[0])]) continue;
+    if (s.primitive == &broadcast_p) {
+      // A view of its source, which becomes an output.
+      views.push_back(&s);
+    } else {
+      add_output(s.out[0], s.types[0]);
+    }
+  }
+  for (const Step* view : views) {
+    int source = view->in[0];
+    bool there = std::find(fused.out.begin(), fused.out.end(), source) != fused.out.end() || std::find(fused.in.begin(), fused.in.end(), source) != fused.in.end();
+    if (!there) add_output(source, slots_.type_of(source));
+  }
+  if (program->origins.size() != 0) program->origins.resize(program->code.size());
+  if (std::find(program->squeezed.begin(), program->squeezed.end(), true) == program->squeezed.end()) program->squeezed.clear();
+  for (int slot : std::exchange(touched_, {})) number_[static_cast<size_t>(slot)] = -1;
+  fused.params = FusedParams{program};
+  out.push_back(std::move(fused));
+  for (const Step* view : views) out.push_back(*view);
+}
+
+}  // namespace mx
