@@ -26,7 +26,7 @@ from bench.rows import PEERS, select
 from bench.samples import SLOW, Table
 
 # Inductor's own pool of compiling processes would only keep the machine busy.
-ENVIRONMENT = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+ENVIRONMENT = dict(os.environ) | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
 class Process:
@@ -115,6 +115,8 @@ def main(argv=None):
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.03, help="length of a sample")
     parser.add_argument("--wait", type=float, default=0.05, help="wait so long for a quiet machine before a sample")
+    parser.add_argument("--one-cpu", action="store_true",
+                        help="CPU time on one CPU for each library, where other work keeps the machine busy")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a peer")
     parser.add_argument("--json", type=Path, help="write all figures here")
@@ -130,6 +132,8 @@ def main(argv=None):
     rows = select(args.rows)
     if not rows:
         parser.error(f"no row matches {args.rows}")
+    if args.one_cpu:
+        ENVIRONMENT["BENCH_ONE_CPU"] = "1"
     processes = []
     for peer in peers:
         process = Process(peer, pythons[peer])

@@ -181,7 +181,7 @@ def class_stub(name, cls):
 
 def module_stub(module, root):
     constants, classes, functions, submodules = [], [], [], []
-    for name, value in sorted(vars(module).items()):
+    for name, value in ((n, getattr(module, n)) for n in sorted(dir(module))):
         if name.startswith("_") and name != "__version__":
             continue
         if isinstance(value, types.ModuleType):

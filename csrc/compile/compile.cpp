@@ -52,7 +52,7 @@ CompiledTrace::CompiledTrace(const Function& f, const Types& inputs) {
     leaves.push_back(live ? w.input(a.type()) : w.constant(a));
     if (live) extras_.push_back(a);
   }
-  std::vector<int> outputs = w.add(piece.graph, leaves);
+  std::vector<int> outputs = w.add(std::move(piece.graph), leaves);
   Arrays constants;
   Subgraph graph = w.finish(outputs, constants);
   compiled_ = std::make_shared<const Compiled>(std::move(graph), std::move(constants), n_effects);

@@ -163,6 +163,25 @@ void CompiledLink::leave(bool done) {
   if (done) before = std::exchange(outs_, {});
 }
 
+bool CompiledLink::empty() {
+  std::lock_guard guard(lock_);
+  return outs_.empty();
+}
+
+bool is_linked(const CallRecord& call) {
+  if (call.primitive != &compiled_p) return false;
+  CompiledLink* link = call.params.get<CompiledParams>().link.get();
+  return link && !link->empty();
+}
+
+void CompiledLink::clear() {
+  Arrays before;
+  Made made;
+  std::lock_guard guard(lock_);
+  before.swap(outs_);
+  std::swap(made, made_);
+}
+
 namespace {
 bool same_nodes(std::span<const array> a, std::span<const array> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const array& x, const array& y) { return x.node() == y.node(); });
@@ -183,21 +202,21 @@ void CompiledLink::remember(Made made) {
 
 // ---- what is run
 
-std::unique_ptr<Plan> Lowered::take(std::span<const array> inputs) {
+std::unique_ptr<CallPlan> Lowered::take(std::span<const array> inputs) {
   {
     std::lock_guard guard(lock_);
     for (size_t k = idle_.size(); k-- > 0;) {
       if (!idle_[k]->fits(inputs)) continue;
-      std::unique_ptr<Plan> plan = std::move(idle_[k]);
+      std::unique_ptr<CallPlan> plan = std::move(idle_[k]);
       idle_.erase(idle_.begin() + static_cast<ptrdiff_t>(k));
       return plan;
     }
   }
-  auto plan = std::make_unique<Plan>(graph, captured, inputs);
+  auto plan = std::make_unique<CallPlan>(graph, captured, inputs);
   return plan->fits(inputs) ? std::move(plan) : nullptr;
 }
 
-void Lowered::give_back(std::unique_ptr<Plan> plan) {
+void Lowered::give_back(std::unique_ptr<CallPlan> plan) {
   std::lock_guard guard(lock_);
   temporary_bytes = plan->temporary_bytes();
   if (idle_.size() == kMostPlans) idle_.erase(idle_.begin());
@@ -255,7 +274,7 @@ void CompiledBody::run(std::span<const array> inputs, const std::vector<bool>& w
   }
   Lowered& l = lowered(wanted);
   bool all = l.wanted.empty();
-  std::unique_ptr<Plan> plan = l.take(inputs);
+  std::unique_ptr<CallPlan> plan = l.take(inputs);
   if (!plan) {
     Arrays found = replay(l.graph, inputs, l.captured);
     eval(found);

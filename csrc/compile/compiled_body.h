@@ -25,6 +25,9 @@ class CompiledLink {
   /// Its outputs, if further ones of it are wanted; then it is being asked until done().
   Arrays enter(uint64_t serial, size_t n_out);
   void leave(bool done);
+  bool empty();
+  /// Lets go of everything: the call has been computed.
+  void clear();
 
   /// What a transformation made of the call: the transformation of a call that is linked here asks for the same.
   struct Made {
@@ -56,6 +59,10 @@ struct CompiledParams {
 /// A call of a compiled function: the body's inputs.
 extern const Primitive compiled_p;
 
+/// True of a call that may take its outputs from another one. Its run computes that one and what it needs, which may be
+/// calls that are pending beside it.
+bool is_linked(const CallRecord& call);
+
 /// A graph ready to run: rewritten, fused, pruned to some outputs.
 struct Lowered {
   Subgraph graph;
@@ -63,14 +70,14 @@ struct Lowered {
   std::vector<bool> wanted;
 
   /// A plan for these inputs that nobody is running; give it back.
-  std::unique_ptr<Plan> take(std::span<const array> inputs);
-  void give_back(std::unique_ptr<Plan> plan);
+  std::unique_ptr<CallPlan> take(std::span<const array> inputs);
+  void give_back(std::unique_ptr<CallPlan> plan);
   /// Of the plan run last; 0 before.
   size_t temporary_bytes = 0;
 
  private:
   std::mutex lock_;
-  std::vector<std::unique_ptr<Plan>> idle_;
+  std::vector<std::unique_ptr<CallPlan>> idle_;
 };
 
 class CompiledBody {

@@ -66,7 +66,7 @@ struct Leaves {
 Compiled compiled(Extract e, Arrays& extras) {
   GraphWriter w;
   Leaves leaves(w, e);
-  std::vector<int> outputs = w.add(e.graph, leaves.values);
+  std::vector<int> outputs = w.add(std::move(e.graph), leaves.values);
   Arrays constants;
   Subgraph g = w.finish(outputs, constants);
   extras = std::move(leaves.extras);
@@ -167,11 +167,11 @@ std::vector<int> joined(std::vector<int> a, std::span<const int> b) {
 
 // Makes the pieces of a graph whose inputs are the body's (`xs`) and late ones, whose outputs are `outs` and results. `whole`:
 // one piece, with places of results counted after the outputs.
-void cut(CompiledVersion& v, const Extract& e, size_t n_xs, size_t n_outs, bool whole) {
+void cut(CompiledVersion& v, Extract e, size_t n_xs, size_t n_outs, bool whole) {
   GraphWriter w;
   Leaves leaves(w, e);
-  std::vector<int> values = w.add(e.graph, leaves.values);
   size_t n_inputs = e.graph.input_types.size();
+  std::vector<int> values = w.add(std::move(e.graph), leaves.values);
   std::span<const int> all(leaves.values), xs = all.first(n_xs), late = all.subspan(n_xs, n_inputs - n_xs);
   std::span<const int> outs = std::span<const int>(values).first(n_outs), results = std::span<const int>(values).subspan(n_outs);
   v.extras = std::move(leaves.extras);
@@ -450,7 +450,10 @@ bool run_linked(CompiledLink& link, uint64_t serial, const std::vector<bool>& wa
 Outs run_compiled(const CompiledParams& p, const Call& c, const std::vector<bool>& wanted) {
   if (p.failure) std::rethrow_exception(p.failure);
   Outs result = Outs::none(wanted.size());
-  if (p.link && run_linked(*p.link, serial_of(c), wanted, result)) return result;
+  if (p.link && run_linked(*p.link, serial_of(c), wanted, result)) {
+    p.link->clear();
+    return result;
+  }
   size_t some = 0;
   while (!wanted[some]) ++some;
   array out = c.out(static_cast<int>(some));
@@ -466,6 +469,7 @@ Outs run_compiled(const CompiledParams& p, const Call& c, const std::vector<bool
     }
     throw;
   }
+  if (p.link) p.link->clear();
   const Types& types = p.body->output_types();
   for (size_t k = 0; k < wanted.size(); ++k) {
     if (wanted[k]) result[k] = array::wrap(std::move(outs[k].buffer), types[k], outs[k].offset, std::move(outs[k].strides));

@@ -1,5 +1,5 @@
-// fuse_open.cpp — composites as the simple steps that fusion knows. They say what the kernels compute: half types in float32,
-// means taken twice so that what is left of equal elements is zero. Start at open_composites().
+// fuse_open.cpp — composites as the simple steps that fusion knows. Half types are computed in float32. What is left of equal elements
+// without their mean is zero: they are measured from the first one, or the mean is taken twice. Start at open_composites().
 
 #include <algorithm>
 #include <bit>
@@ -35,7 +35,14 @@ class Opener {
     for (Step& s : old) {
       first_ = steps_.size();
       like_ = &s;
-      if (!opened(s)) steps_.push_back(std::move(s));
+      bool computes = is_elementwise(s) || reduction_of(*s.primitive);
+      std::vector<int> out = s.out;
+      if (!opened(s)) {
+        if (computes) computed_.insert(out.begin(), out.end());
+        steps_.push_back(std::move(s));
+      } else {
+        computed_.insert(out.begin(), out.end());
+      }
     }
     g_.steps = std::move(steps_);
     g_.n_slots = static_cast<int>(types_.size());
@@ -171,12 +178,19 @@ class Opener {
   Normalised normalised(int in, double eps, bool centred) {
     int x = cast(in, wide(type(in).dtype));
     if (centred) {
-      x = subtract(x, mean(x));
+      // A view where x is in memory; within a program it would be a second way to read it.
+      x = subtract(x, computed_.contains(in) ? mean(x) : cast(first(in), type(x).dtype));
       x = subtract(x, mean(x));
     }
     int square = mean(multiply(x, x));
     int scale = unary(UnaryOp::rsqrt, add(square, number(eps, Type(type(square)))));
     return {multiply(x, scale), scale};
+  }
+  // The first element of each row.
+  int first(int x) {
+    Shape sizes(shape(x)), starts(sizes.size(), 0), steps(sizes.size(), 1);
+    sizes.back() = 1;
+    return emit(slice_p, SliceParams{starts, steps, sizes}, {x}, {type(x).dtype, sizes});
   }
   // A vector along the rows of x.
   int along(int v, int x) { return broadcast(cast(v, type(x).dtype), Shape(shape(x))); }
@@ -210,6 +224,7 @@ class Opener {
   std::vector<Step> steps_;
   std::unordered_multimap<size_t, size_t> made_;  // Steps that composites were opened into, by hash.
   std::unordered_set<int> results_;  // Slots of composites' outputs.
+  std::unordered_set<int> computed_; // Slots that elementwise steps and composites make: perhaps within a program.
   size_t first_ = 0;           // The first step of the composite being opened.
   const Step* like_ = nullptr;
 };

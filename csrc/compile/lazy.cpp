@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "compile/compile.h"
+#include "compile/compiled_body.h"
 #include "compile/pending.h"
 #include "graph/marker.h"
 #include "runtime/backend.h"
@@ -43,7 +44,7 @@ struct Plan {
   bool serves(const Pending& p) const {
     if (words != p.words()) return false;
     for (size_t i = 0; i < params.size(); ++i) {
-      if (!(params[i] == p.calls()[i]->params)) return false;
+      if (!p.calls()[i]->primitive->run && !(params[i] == p.calls()[i]->params)) return false;
     }
     return true;
   }
@@ -74,7 +75,8 @@ std::vector<int> last_steps(const Pending& p, const Subgraph& before, const Subg
 std::shared_ptr<const Plan> make_plan(const Pending& p) {
   auto plan = std::make_shared<Plan>();
   plan->words = p.words();
-  for (const CallRef& c : p.calls()) plan->params.push_back(c->params);
+  // Calls that run by themselves bring their parameters along: theirs may hold much, such as a compiled function.
+  for (const CallRef& c : p.calls()) plan->params.push_back(c->primitive->run ? Params() : c->params);
   const Subgraph calls = p.graph();
   Subgraph graph = calls;
   fuse_elementwise(graph, {});
@@ -103,7 +105,7 @@ std::shared_ptr<const Plan> make_plan(const Pending& p) {
       const Type &from = *types[slot], &to = step.types[0];
       if (last[slot] == s && from.shape == to.shape && size_of(from.dtype) == size_of(to.dtype)) op.candidates.push_back(i);
     }
-    op.step = step;
+    if (op.call < 0) op.step = step;
     plan->ops.push_back(std::move(op));
   }
   for (size_t c = 0; c < done.size(); ++c) {
@@ -261,6 +263,9 @@ Plans& plans() {
 
 bool run_as_plan(std::span<CallRef> calls) {
   if (calls.size() > kMostCalls) return false;
+  for (const CallRef& c : calls) {
+    if (is_linked(*c)) return false;
+  }
   Pending pending(calls);
   if (!pending.plain()) return false;
   std::shared_ptr<const Plan> plan = plans().find(pending);

@@ -1,5 +1,5 @@
 // plan.cpp — making a plan, in three passes over the steps: what each slot sees (views are found here), which outputs take
-// over an input's memory, and where temporaries lie. Then running it. Start at Plan::Plan() and Plan::run().
+// over an input's memory, and where temporaries lie. Then running it. Start at CallPlan::CallPlan() and CallPlan::run().
 
 #include "compile/plan.h"
 
@@ -34,12 +34,12 @@ bool needs_alignment(const Step& s) { return s.primitive == &view_p; }
 
 }  // namespace
 
-size_t Plan::find(size_t root) const {
+size_t CallPlan::find(size_t root) const {
   while (roots_[root].joined >= 0) root = static_cast<size_t>(roots_[root].joined);
   return root;
 }
 
-size_t Plan::new_root(Root::Kind kind, size_t index, size_t n_bytes) {
+size_t CallPlan::new_root(Root::Kind kind, size_t index, size_t n_bytes) {
   roots_.emplace_back();
   Root& r = roots_.back();
   r.kind = kind;
@@ -48,11 +48,11 @@ size_t Plan::new_root(Root::Kind kind, size_t index, size_t n_bytes) {
   return roots_.size() - 1;
 }
 
-array Plan::see(size_t root, const Type& type, int64_t offset, const Strides& strides) {
+array CallPlan::see(size_t root, const Type& type, int64_t offset, const Strides& strides) {
   return array::wrap(uncounted(roots_[root].buffer), type, offset, strides);
 }
 
-Plan::Plan(const Subgraph& graph, const Arrays& captured, std::span<const array> like) : graph_(graph), captured_(captured) {
+CallPlan::CallPlan(const Subgraph& graph, const Arrays& captured, std::span<const array> like) : graph_(graph), captured_(captured) {
   auto n_slots = static_cast<size_t>(graph.n_slots);
   root_of_.assign(n_slots, kNowhere);
   values_.resize(n_slots);
@@ -135,11 +135,11 @@ Plan::Plan(const Subgraph& graph, const Arrays& captured, std::span<const array>
   place_temporaries();
 }
 
-Plan::~Plan() = default;
+CallPlan::~CallPlan() = default;
 
 // The scheduler's rule for work in place: an elementwise operation may write over an input of its layout that nothing reads
 // afterwards, an update over its first.
-bool Plan::shares_input(Op& op, size_t s) {
+bool CallPlan::shares_input(Op& op, size_t s) {
   const Step& step = *op.step;
   Kind kind = step.primitive->kind;
   if (kind != Kind::elementwise && kind != Kind::update) return false;
@@ -170,7 +170,7 @@ bool Plan::shares_input(Op& op, size_t s) {
 }
 
 // Temporaries share a block; each takes the smallest gap that fits.
-void Plan::place_temporaries() {
+void CallPlan::place_temporaries() {
   size_t n_steps = graph_.steps.size();
   std::vector<std::vector<size_t>> begin(n_steps), end(n_steps + 1);
   for (size_t r = 0; r < roots_.size(); ++r) {
@@ -259,7 +259,7 @@ void Plan::place_temporaries() {
   }
 }
 
-bool Plan::fits(std::span<const array> inputs) const {
+bool CallPlan::fits(std::span<const array> inputs) const {
   for (size_t k = 0; k < layout_.size(); ++k) {
     const array& x = inputs[layout_[k]];
     const Storage& s = x.storage();
@@ -269,7 +269,7 @@ bool Plan::fits(std::span<const array> inputs) const {
   return true;
 }
 
-BufferRef Plan::memory_of(Root& root, std::span<const array> inputs, bool may_take) {
+BufferRef CallPlan::memory_of(Root& root, std::span<const array> inputs, bool may_take) {
   if (may_take) {
     for (size_t i : root.donors) {
       const Node& node = *inputs[i].node();
@@ -282,11 +282,11 @@ BufferRef Plan::memory_of(Root& root, std::span<const array> inputs, bool may_ta
   return root.device->allocator().allocate(root.n_bytes);
 }
 
-void Plan::release() {
+void CallPlan::release() {
   for (Root& r : roots_) r.held.reset();
 }
 
-void Plan::run(std::span<const array> inputs, bool may_take, std::span<Storage> outputs) {
+void CallPlan::run(std::span<const array> inputs, bool may_take, std::span<Storage> outputs) {
   took_ = false;
   for (size_t i : layout_) roots_[i].buffer.data = inputs[i].bytes();
   BufferRef block;
@@ -319,7 +319,7 @@ void Plan::run(std::span<const array> inputs, bool may_take, std::span<Storage> 
 }
 
 // A slot's place in memory that is counted.
-Storage Plan::storage_of(size_t slot, std::span<const array> inputs) const {
+Storage CallPlan::storage_of(size_t slot, std::span<const array> inputs) const {
   const Root& root = roots_[find(root_of_[slot])];
   Storage s = values_[slot].storage();
   const array* from = root.kind == Root::input ? &inputs[root.index] : root.kind == Root::captured ? &captured_[root.index] : nullptr;
@@ -339,7 +339,7 @@ Storage Plan::storage_of(size_t slot, std::span<const array> inputs) const {
 }
 
 // By way of the scheduler: loops, effects, operations without a kernel.
-void Plan::general(Op& op, std::span<const array> inputs) {
+void CallPlan::general(Op& op, std::span<const array> inputs) {
   StreamScope scope(op.step->stream);
   OriginScope origin(op.step->origin);
   SmallVector<array, 3> in;

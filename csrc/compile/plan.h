@@ -11,13 +11,13 @@
 
 namespace mx {
 
-class Plan {
+class CallPlan {
  public:
   /// `graph` and `captured` (evaluated) must outlive this. The inputs' layouts are those of `like`.
-  Plan(const Subgraph& graph, const Arrays& captured, std::span<const array> like);
-  ~Plan();
-  Plan(const Plan&) = delete;
-  Plan& operator=(const Plan&) = delete;
+  CallPlan(const Subgraph& graph, const Arrays& captured, std::span<const array> like);
+  ~CallPlan();
+  CallPlan(const CallPlan&) = delete;
+  CallPlan& operator=(const CallPlan&) = delete;
 
   /// Whether these inputs have the layouts that the plan is made for.
   bool fits(std::span<const array> inputs) const;

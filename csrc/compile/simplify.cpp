@@ -148,21 +148,23 @@ int GraphWriter::make(const Primitive& primitive, Params params, std::vector<int
   return add({&primitive, std::move(params), like.stream, std::move(in), {0}, {std::move(type)}, like.origin})[0];
 }
 
-std::vector<int> GraphWriter::add(const Subgraph& g, std::span<const int> leaves) {
+std::vector<int> GraphWriter::add(Subgraph g, std::span<const int> leaves) {
   std::vector<int> value(static_cast<size_t>(g.n_slots), -1);
   std::copy(leaves.begin(), leaves.end(), value.begin());
-  for (const Step& s : g.steps) {
-    Step copy(s);
-    for (int& i : copy.in) i = value[static_cast<size_t>(i)];
-    SmallVector<int, 2> out = add(std::move(copy));
-    for (size_t k = 0; k < out.size(); ++k) value[static_cast<size_t>(s.out[k])] = out[k];
+  steps_.reserve(steps_.size() + g.steps.size());
+  for (Step& s : g.steps) {
+    for (int& i : s.in) i = value[static_cast<size_t>(i)];
+    SmallVector<int, 2> place(s.out.begin(), s.out.end()), out = add(std::move(s));
+    for (size_t k = 0; k < out.size(); ++k) value[static_cast<size_t>(place[k])] = out[k];
   }
   std::vector<int> outputs;
   for (int o : g.outputs) outputs.push_back(value[static_cast<size_t>(o)]);
   return outputs;
 }
 
-Subgraph GraphWriter::piece(std::span<const int> inputs, std::span<const int> outputs, Arrays& captured) const {
+Subgraph GraphWriter::finish(std::span<const int> outputs, Arrays& captured) { return cut(inputs_, outputs, captured, &steps_); }
+
+Subgraph GraphWriter::cut(std::span<const int> inputs, std::span<const int> outputs, Arrays& captured, std::vector<Step>* take) const {
   enum : uint8_t { unneeded, needed, given };
   std::vector<uint8_t> state(values_.size(), unneeded);
   for (int v : inputs) state[static_cast<size_t>(v)] = given;
@@ -170,12 +172,12 @@ Subgraph GraphWriter::piece(std::span<const int> inputs, std::span<const int> ou
     if (state[static_cast<size_t>(v)] == unneeded) state[static_cast<size_t>(v)] = needed;
   };
   for (int v : outputs) want(v);
-  std::vector<const Step*> kept;
+  std::vector<size_t> kept;
   for (size_t s = steps_.size(); s-- > 0;) {
     const Step& step = steps_[s];
     if (std::none_of(step.out.begin(), step.out.end(), [&](int o) { return state[static_cast<size_t>(o)] == needed; })) continue;
     for (int i : step.in) want(i);
-    kept.push_back(&step);
+    kept.push_back(s);
   }
   Subgraph g;
   std::vector<int> slot(values_.size(), -1);
@@ -192,7 +194,8 @@ Subgraph GraphWriter::piece(std::span<const int> inputs, std::span<const int> ou
   }
   g.steps.reserve(kept.size());
   for (size_t k = kept.size(); k-- > 0;) {
-    g.steps.push_back(*kept[k]);
+    if (take) g.steps.push_back(std::move((*take)[kept[k]]));
+    else g.steps.push_back(steps_[kept[k]]);
     Step& step = g.steps.back();
     for (int& i : step.in) i = slot[static_cast<size_t>(i)];
     for (int& o : step.out) {

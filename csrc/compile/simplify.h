@@ -25,12 +25,12 @@ class GraphWriter {
   /// Adds a step whose `in` are values; returns its outputs.
   SmallVector<int, 2> add(Step step);
   /// Adds a graph, with values for its inputs and captured arrays; returns its outputs.
-  std::vector<int> add(const Subgraph& graph, std::span<const int> leaves);
+  std::vector<int> add(Subgraph graph, std::span<const int> leaves);
 
-  /// The graph of these outputs. `captured` becomes the constants that it needs.
-  Subgraph finish(std::span<const int> outputs, Arrays& captured) const { return piece(inputs_, outputs, captured); }
+  /// The graph of these outputs. `captured` becomes the constants that it needs. The writer has no steps afterwards.
+  Subgraph finish(std::span<const int> outputs, Arrays& captured);
   /// The piece between values that are its inputs and the outputs.
-  Subgraph piece(std::span<const int> inputs, std::span<const int> outputs, Arrays& captured) const;
+  Subgraph piece(std::span<const int> inputs, std::span<const int> outputs, Arrays& captured) const { return cut(inputs, outputs, captured, nullptr); }
 
   // ---- for rewrites: what has been written
 
@@ -72,6 +72,7 @@ class GraphWriter {
     std::optional<double> number;
   };
   int leaf(const Type& type, int constant);
+  Subgraph cut(std::span<const int> inputs, std::span<const int> outputs, Arrays& captured, std::vector<Step>* take) const;
   int* place_of(size_t hash, const Step& step);
   void grow();
 

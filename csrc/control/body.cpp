@@ -28,8 +28,6 @@ std::shared_ptr<const Subgraph> Body::prepared(std::span<const array> captured) 
   return fused;
 }
 
-namespace {
-// Takes away slots (ascending) that nothing names; those after them move up.
 void drop_slots(Subgraph& g, const std::vector<int>& gone) {
   auto close = [&](std::vector<int>& slots) {
     for (int& s : slots) s -= static_cast<int>(std::lower_bound(gone.begin(), gone.end(), s) - gone.begin());
@@ -41,7 +39,6 @@ void drop_slots(Subgraph& g, const std::vector<int>& gone) {
   close(g.outputs);
   g.n_slots -= static_cast<int>(gone.size());
 }
-}  // namespace
 
 Traced trace_body(const Function& f, const Types& inputs, const char* op, bool constants) {
   LiveTrace trace;

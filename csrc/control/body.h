@@ -44,6 +44,9 @@ Traced trace_step(const Function& f, Types inputs, const char* op, bool count = 
 /// Takes the number away again, if nothing was drawn.
 void drop_number(Traced& step, bool count = false);
 
+/// Takes away slots (ascending) that nothing names; those after them move up.
+void drop_slots(Subgraph& g, const std::vector<int>& gone);
+
 /// The arrays' values as leaves without a history, so that nothing of a loop's run is retained.
 Arrays without_history(std::span<const array> arrays);
 

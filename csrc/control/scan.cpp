@@ -3,6 +3,7 @@
 
 #include "control/scan.h"
 
+#include "control/products.h"
 #include "control/stack.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
@@ -43,8 +44,7 @@ void check_carry(const Arrays& init, const Types& outs) {
   }
 }
 
-// All outputs, histories too.
-Arrays scan_all(const ScanFunction& f, const Arrays& init, Arrays xs, int64_t length, bool reverse) {
+Traced trace_scan(const ScanFunction& f, const Arrays& init, Arrays& xs, int64_t length) {
   Types types;
   for (const array& c : init) types.push_back(c.type());
   for (const array& x : xs) types.push_back({x.dtype(), without_axis(x.shape(), 0)});
@@ -55,11 +55,21 @@ Arrays scan_all(const ScanFunction& f, const Arrays& init, Arrays xs, int64_t le
   } else {
     drop_number(step);
   }
+  return step;
+}
+
+// All outputs, histories too.
+Arrays scan_traced(Traced& step, const Arrays& init, const Arrays& xs, int64_t length, bool reverse) {
   ScanLoopParams params{step.body(), static_cast<int>(init.size()), static_cast<int>(xs.size()), length, reverse};
   SmallVector<array, 3> inputs(init.begin(), init.end());
-  for (const Arrays* more : {&xs, &step.captured}) inputs.insert(inputs.end(), more->begin(), more->end());
+  for (const Arrays* more : {&xs, static_cast<const Arrays*>(&step.captured)}) inputs.insert(inputs.end(), more->begin(), more->end());
   Types outs = types_of(params);
   return make_nodes(scan_p, std::move(params), std::move(inputs), outs);
+}
+
+Arrays scan_all(const ScanFunction& f, const Arrays& init, Arrays xs, int64_t length, bool reverse) {
+  Traced step = trace_scan(f, init, xs, length);
+  return scan_traced(step, init, xs, length, reverse);
 }
 
 // ---- running
@@ -207,10 +217,21 @@ Arrays pull_scan(const ScanLoopParams& p, const Call& c, const Outs& cts, const 
     for (size_t i : sent) result.push_back(found[i].defined() ? found[i] : zeros_like(all[i]));
     return result;
   };
-  Arrays found = scan_all(step, init, xs, p.length, !p.reverse), result(inputs.size());
-  size_t next = 0;
+  Traced traced = trace_scan(step, init, xs, p.length);
+  std::vector<SummedProduct> products = take_products(traced, init.size(), xs.size(), carries.size());
+  for (size_t k = products.size(); k-- > 0;) init.erase(init.begin() + static_cast<ptrdiff_t>(products[k].carry));
+  Arrays found = scan_traced(traced, init, xs, p.length, !p.reverse), result(inputs.size());
+  size_t next = 0, first_y = init.size();
   for (size_t k : carries) result[k] = found[next++];
-  for (size_t i : sums) result[i] = found[next++];
+  auto product = products.begin();
+  for (size_t k = 0; k < sums.size(); ++k) {
+    if (product != products.end() && product->carry == carries.size() + k) {
+      result[sums[k]] = summed_product(*product, product->from_x ? xs[product->a] : found[first_y + product->a], found[first_y + product->y]);
+      ++product;
+    } else {
+      result[sums[k]] = found[next++];
+    }
+  }
   for (size_t i : sent) result[i] = found[next++];
   return result;
 }

@@ -213,9 +213,11 @@ array normal(const Shape& shape, Dtype dtype, const array& loc, const array& sca
     pairs.push_back(2);
     return placed(squeeze(view(erfinv(symmetric(pairs, k)), dtype), -1), loc, scale);
   }
-  if (dtype != Dtype::float64) return placed(astype(draw_of(k, shape, Distribution::normal), dtype), loc, scale);
+  if (dtype == Dtype::float32) return placed(draw_of(k, shape, Distribution::normal), loc, scale);
+  array u = symmetric(shape, k);
+  array x = dtype == Dtype::float64 ? erfinv(astype(u, dtype)) : astype(erfinv(u), dtype);
   array root_two(std::sqrt(2.0), dtype);
-  return placed(erfinv(astype(symmetric(shape, k), dtype)), loc, scale.defined() ? root_two * astype(scale, dtype) : root_two);
+  return placed(x, loc, scale.defined() ? root_two * astype(scale, dtype) : root_two);
 }
 
 array normal(const Shape& shape, Dtype dtype, const array& key) { return normal(shape, dtype, {}, {}, key); }

@@ -382,9 +382,16 @@ void bind_compile(py::module_& m) {
       .def_property_readonly("graph", [](const CompileCache& c) { return c.last ? to_string(c.last->graph->graph()) : ""; },
                              "The last used trace as text, one operation a line.")
       .def("clear", &CompileCache::clear, "Forget all traces.");
+  auto cache_of = [](PyObject* o) -> CompileCache& {
+    if (!py::isinstance<CompileCache>(py::handle(o))) throw py::type_error(cat("need a _CompileCache: ", Py_TYPE(o)->tp_name, " came."));
+    return py::cast<CompileCache&>(py::handle(o));
+  };
   bind_compiled_function();
-  def(m, "_compiled(cache, fun, inputs, outputs, /)", "", [](const Args& a) { return make_compiled(a.obj(0), a.obj(1), a.obj(2), a.obj(3)); });
-  def(m, "_compile_info(cache, fun, /)", "", [](const Args& a) -> py::object { return describe_traces(py::cast<CompileCache&>(py::handle(a.raw(0))), a.raw(1)); });
+  def(m, "_compiled(cache, fun, inputs, outputs, /)", "", [=](const Args& a) {
+    cache_of(a.raw(0));
+    return make_compiled(a.obj(0), a.obj(1), a.obj(2), a.obj(3));
+  });
+  def(m, "_compile_info(cache, fun, /)", "", [=](const Args& a) -> py::object { return describe_traces(cache_of(a.raw(0)), a.raw(1)); });
   def(m, "disable_compile()", R"(Make compiled functions run uncompiled, everywhere.
 
 The environment variable ``MXFORM_DISABLE_COMPILE`` does the same from the start.

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "bindings/lazy_attributes.h"
 #include "bindings/signature.h"
 
 namespace mx::python {
@@ -21,7 +22,7 @@ struct DtypeObject {
 
 PyTypeObject* dtype_type;
 PyObject* singletons[kDtypeCount];
-PyObject* category_type;
+PyObject* category_type;  // null until asked for: Python's enum takes longer to import than all the rest
 
 enum Category { complexfloating, floating, inexact, signedinteger, unsignedinteger, integer, number, generic };
 constexpr const char* kCategoryNames[] = {"complexfloating", "floating", "inexact", "signedinteger",
@@ -95,15 +96,18 @@ void make_dtypes(py::module_& m) {
   m.attr("bool") = py::handle(dtype_object(Dtype::bool_));  // the array API standard's name
 }
 
+py::object category_class() {
+  if (!category_type) {
+    py::dict members;
+    for (int c = 0; c < 8; ++c) members[kCategoryNames[c]] = c;
+    category_type = make_enum("DtypeCategory", members, "A family of dtypes, for issubdtype.").release().ptr();
+  }
+  return py::reinterpret_borrow<py::object>(category_type);
+}
+
 void make_categories(py::module_& m) {
-  py::dict members;
-  for (int c = 0; c < 8; ++c) members[kCategoryNames[c]] = c;
-  py::object cls = py::module_::import("enum").attr("Enum")("DtypeCategory", members, py::arg("module") = "mxform");
-  cls.attr("__repr__") = cls.attr("__str__");
-  cls.attr("__doc__") = "A family of dtypes, for issubdtype.";
-  category_type = cls.ptr();
-  m.attr("DtypeCategory") = cls;
-  for (const char* c : kCategoryNames) m.attr(c) = cls.attr(c);
+  lazy_attribute(m, "DtypeCategory", category_class);
+  for (const char* c : kCategoryNames) lazy_attribute(m, c, [c] { return py::object(category_class().attr(c)); });
 }
 
 // ---- questions about types

@@ -37,6 +37,8 @@ void forbid_new(py::module_& m) {
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Arrays, operations and function transformations; use the package mxform.";
+  // What is made here stays: there is nothing for the collector to find.
+  const bool collects = PyGC_Disable() != 0;
   bind_errors(m);
   bind_signature(m);
   bind_dtype(m);
@@ -73,6 +75,7 @@ PYBIND11_MODULE(_core, m) {
   bind_program(m);
   bind_debug(m);
   forbid_new(m);
+  if (collects) PyGC_Enable();
 }
 
 }  // namespace mx::python

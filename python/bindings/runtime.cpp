@@ -9,6 +9,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/gil.h"
+#include "bindings/lazy_attributes.h"
 #include "bindings/tree.h"
 #include "runtime/backend.h"
 #include "runtime/eval.h"
@@ -34,12 +35,28 @@ struct StreamContext {
   std::vector<Stream> before = {};
 };
 
-PyObject* device_types[2];  // the members of DeviceType
+PyObject* device_types[2];  // the members of DeviceType; null until asked for
 PyTypeObject* stream_type;
 Stream default_streams[2] = {{{Device::cpu, 0}, 0}, {{Device::gpu, 0}, 0}};  // guarded by the GIL
 int next_stream_index = 1;
 
-py::object kind_object(Device::Kind k) { return py::reinterpret_borrow<py::object>(device_types[k]); }
+py::object kind_class() {
+  static PyObject* cls = nullptr;
+  if (!cls) {
+    py::dict members;
+    members["cpu"] = static_cast<int>(Device::cpu);
+    members["gpu"] = static_cast<int>(Device::gpu);
+    py::object made = make_enum("DeviceType", members, "A kind of device.");
+    for (auto [name, k] : {std::pair{"cpu", Device::cpu}, {"gpu", Device::gpu}}) device_types[k] = py::object(made.attr(name)).release().ptr();
+    cls = made.release().ptr();
+  }
+  return py::reinterpret_borrow<py::object>(cls);
+}
+
+py::object kind_object(Device::Kind k) {
+  kind_class();
+  return py::reinterpret_borrow<py::object>(device_types[k]);
+}
 
 std::optional<Device> as_device(PyObject* o) {
   if (o == device_types[0]) return Device{Device::cpu, 0};
@@ -130,18 +147,9 @@ py::dict device_info(Device d) {
 // ---- bindings
 
 void bind_classes(py::module_& m) {
-  py::dict kinds;
-  kinds["cpu"] = 0;
-  kinds["gpu"] = 1;
-  py::object kind = py::module_::import("enum").attr("Enum")("DeviceType", kinds, py::arg("module") = "mxform");
-  kind.attr("__repr__") = kind.attr("__str__");
-  kind.attr("__doc__") = "A kind of device.";
-  m.attr("DeviceType") = kind;
-  device_types[0] = py::object(kind.attr("cpu")).release().ptr();
-  device_types[1] = py::object(kind.attr("gpu")).release().ptr();
-  m.attr("cpu") = kind.attr("cpu");
-  m.attr("gpu") = kind.attr("gpu");
-
+  lazy_attribute(m, "DeviceType", kind_class);
+  lazy_attribute(m, "cpu", [] { return kind_object(Device::cpu); });
+  lazy_attribute(m, "gpu", [] { return kind_object(Device::gpu); });
   py::class_<Device>(m, "Device", "A device: its type and its number among those of the type.")
       .def(py::init([](py::handle type, int index) { return Device{to_device(type.ptr(), "[Device] type").kind, index}; }),
            py::arg("type"), py::arg("index") = 0)

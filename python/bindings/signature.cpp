@@ -1,7 +1,9 @@
 // signature.cpp — parsing the text of a signature, and the two callable types made from it.
 //
 // FunctionObject is called through vectorcall without pybind11 in between. Functions and methods are two
-// types because CPython asks the type, not the object, whether it binds `self`. Start at call().
+// types because CPython asks the type, not the object, whether it binds `self`. There are some nine hundred of
+// them, so that importing only copies their texts: a signature is parsed when the function is first called, its
+// documentation is laid out when asked for. Start at run().
 
 #include "bindings/signature.h"
 
@@ -27,13 +29,14 @@ struct FunctionObject {
   PyObject_HEAD
   vectorcallfunc vectorcall;
   PyObject* weakrefs;
-  Parsed* signature;
+  Parsed* parsed;  // null before the first call
   Body body;
-  PyObject* doc;
+  std::string_view text, doc_text;
   PyObject* name;
-  PyObject* qualname;
   PyObject* module;
-  PyObject* inspected;  // the inspect.Signature, once asked for
+  PyObject* qualname;   // null: the name
+  PyObject* doc;        // null until asked for
+  PyObject* inspected;  // the inspect.Signature; null until asked for
 };
 
 PyTypeObject* function_type;
@@ -155,6 +158,11 @@ Parsed* parse(std::string_view text) {
   return s;
 }
 
+const Parsed& parsed(FunctionObject& f) {
+  if (!f.parsed) [[unlikely]] f.parsed = parse(f.text);
+  return *f.parsed;
+}
+
 // ---- calling
 
 [[noreturn]] void bad_call(const Signature& s, const std::string& problem) {
@@ -199,8 +207,8 @@ void place_keywords(const Parsed& s, PyObject** values, size_t n_taken, PyObject
   }
 }
 
-PyObject* run(const FunctionObject& f, PyObject* const* args, size_t n, PyObject* kwnames) {
-  const Parsed& s = *f.signature;
+PyObject* run(FunctionObject& f, PyObject* const* args, size_t n, PyObject* kwnames) {
+  const Parsed& s = parsed(f);
   auto limit = static_cast<size_t>(s.n_positional), total = s.list.size();
   if (n > limit && s.rest < 0) {
     bad_call(s, cat("too many arguments by position: ", n, " were given; at most ", limit, " are taken"));
@@ -240,7 +248,7 @@ PyObject* call_method(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
   return guarded([&] {
     auto& f = *reinterpret_cast<FunctionObject*>(self);
     auto n = static_cast<size_t>(PyVectorcall_NARGS(nargsf));
-    if (n == 0 || !is_array(args[0])) bad_call(*f.signature, "the first argument of a method must be an array");
+    if (n == 0 || !is_array(args[0])) bad_call(parsed(f), "the first argument of a method must be an array");
     return run(f, args, n, kwnames);
   });
 }
@@ -250,11 +258,41 @@ PyObject* call_method(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
 FunctionObject& function(PyObject* o) { return *reinterpret_cast<FunctionObject*>(o); }
 
 PyObject* get_name(PyObject* self, void*) { return Py_NewRef(function(self).name); }
-PyObject* get_qualname(PyObject* self, void*) { return Py_NewRef(function(self).qualname); }
-PyObject* get_doc(PyObject* self, void*) { return Py_NewRef(function(self).doc); }
+PyObject* qualname(const FunctionObject& f) { return f.qualname ? f.qualname : f.name; }
+PyObject* get_qualname(PyObject* self, void*) { return Py_NewRef(qualname(function(self))); }
 PyObject* get_text_signature(PyObject* self, void*) {
-  const std::string& s = function(self).signature->parameters;
-  return PyUnicode_FromStringAndSize(s.data(), static_cast<Py_ssize_t>(s.size()));
+  return guarded([&] { return py::str(parsed(function(self)).parameters).release().ptr(); });
+}
+
+// The text without the indentation that its lines after the first have in common.
+std::string dedent(std::string_view doc) {
+  std::vector<std::string_view> lines;
+  for (size_t begin = 0; begin <= doc.size();) {
+    size_t end = std::min(doc.find('\n', begin), doc.size());
+    lines.push_back(doc.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  size_t indent = doc.size();
+  for (size_t i = 1; i < lines.size(); ++i) {
+    if (size_t at = lines[i].find_first_not_of(' '); at != lines[i].npos) indent = std::min(indent, at);
+  }
+  std::string out;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::string_view line = lines[i];
+    line.remove_prefix(i == 0 ? 0 : std::min(indent, line.size()));
+    out += line;
+    out += '\n';
+  }
+  size_t first = out.find_first_not_of(" \n"), last = out.find_last_not_of(" \n");
+  return first == out.npos ? std::string() : out.substr(first, last + 1 - first);
+}
+
+PyObject* get_doc(PyObject* self, void*) {
+  FunctionObject& f = function(self);
+  return guarded([&] {
+    if (!f.doc) f.doc = py::str(dedent(f.doc_text)).release().ptr();
+    return Py_NewRef(f.doc);
+  });
 }
 
 // inspect.Signature, made when first asked for.
@@ -267,7 +305,7 @@ PyObject* get_signature(PyObject* self, void*) {
       static constexpr const char* kKinds[] = {"POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "VAR_POSITIONAL", "KEYWORD_ONLY",
                                                "VAR_KEYWORD"};
       py::list parameters;
-      for (const Parameter& p : f.signature->list) {
+      for (const Parameter& p : parsed(f).list) {
         py::object initial = p.initial ? py::reinterpret_borrow<py::object>(p.initial) : py::object(cls.attr("empty"));
         parameters.append(cls(p.name, cls.attr(kKinds[p.kind]), py::arg("default") = initial));
       }
@@ -285,11 +323,11 @@ PyObject* getattribute(PyObject* self, PyObject* name) {
 
 PyObject* repr(PyObject* self) {
   FunctionObject& f = function(self);
-  return PyUnicode_FromFormat("<function %U.%U%s>", f.module, f.qualname, f.signature->parameters.c_str());
+  return guarded([&] { return PyUnicode_FromFormat("<function %U.%U%s>", f.module, qualname(f), parsed(f).parameters.c_str()); });
 }
 
 // Pickled, copied and deep-copied by name.
-PyObject* reduce(PyObject* self, PyObject*) { return Py_NewRef(function(self).qualname); }
+PyObject* reduce(PyObject* self, PyObject*) { return Py_NewRef(qualname(function(self))); }
 
 PyObject* get_itself(PyObject* self, PyObject*, PyObject*) { return Py_NewRef(self); }
 PyObject* bind_self(PyObject* self, PyObject* object, PyObject*) {
@@ -333,66 +371,82 @@ PyTypeObject* make_type(const char* name, unsigned long flags, descrgetfunc get)
   return reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
 }
 
-// The text without the indentation that its lines after the first have in common.
-std::string dedent(std::string_view doc) {
-  std::vector<std::string_view> lines;
-  for (size_t begin = 0; begin <= doc.size();) {
-    size_t end = std::min(doc.find('\n', begin), doc.size());
-    lines.push_back(doc.substr(begin, end - begin));
-    begin = end + 1;
+// A copy that lives as long as the process.
+std::string_view kept(std::string_view text) {
+  static char* free = nullptr;
+  static size_t n_free = 0;
+  constexpr size_t kChunk = 1 << 16;
+  if (text.size() > kChunk / 4) return *new std::string(text);
+  if (text.size() > n_free) {
+    free = new char[kChunk];
+    n_free = kChunk;
   }
-  size_t indent = doc.size();
-  for (size_t i = 1; i < lines.size(); ++i) {
-    if (size_t at = lines[i].find_first_not_of(' '); at != lines[i].npos) indent = std::min(indent, at);
-  }
-  std::string out;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    std::string_view line = lines[i];
-    line.remove_prefix(i == 0 ? 0 : std::min(indent, line.size()));
-    out += line;
-    out += '\n';
-  }
-  size_t first = out.find_first_not_of(" \n"), last = out.find_last_not_of(" \n");
-  return first == out.npos ? std::string() : out.substr(first, last + 1 - first);
+  std::string_view copy(free, text.size());
+  std::copy(text.begin(), text.end(), free);
+  free += text.size();
+  n_free -= text.size();
+  return copy;
 }
 
-py::object make_function(PyTypeObject* type, std::string_view text, const char* doc, Body b, const std::string& owner,
-                         const std::string& module, vectorcallfunc entry) {
-  Parsed* s = parse(text);
+// "sum" of "array.sum(self, ...)", interned.
+PyObject* name_of(std::string_view text) {
+  std::string_view name = text.substr(0, text.find('('));
+  if (size_t dot = name.rfind('.'); dot != name.npos) name.remove_prefix(dot + 1);
+  PyObject* o = checked(PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size())));
+  PyUnicode_InternInPlace(&o);
+  return o;
+}
+
+FunctionObject* make_function(PyTypeObject* type, std::string_view text, const char* doc, Body b, PyObject* module, vectorcallfunc entry) {
   auto* f = PyObject_New(FunctionObject, type);
   if (!f) rethrow();
-  std::string qualname = owner.empty() ? s->name : owner + "." + s->name;
   f->vectorcall = entry;
   f->weakrefs = nullptr;
-  f->signature = s;
+  f->parsed = nullptr;
   f->body = b;
-  f->doc = py::str(dedent(doc ? doc : "")).release().ptr();
-  f->name = py::str(s->name).release().ptr();
-  f->qualname = py::str(qualname).release().ptr();
-  f->module = py::str(module).release().ptr();
-  f->inspected = nullptr;
-  return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(f));
+  f->text = kept(text);
+  f->doc_text = doc ? kept(doc) : std::string_view();
+  f->name = name_of(text);
+  f->module = Py_NewRef(module);
+  f->qualname = f->doc = f->inspected = nullptr;
+  return f;
 }
 
-// "mxform._core.random" is to be known as "mxform.random".
-std::string public_module(const py::module_& m) {
-  auto name = py::cast<std::string>(m.attr("__name__"));
-  if (size_t at = name.find("._core"); at != name.npos) name.erase(at, 6);
-  return name;
+// The name of a module, and that under which it is known: "mxform.random" for "mxform._core.random".
+struct ModuleNames {
+  PyObject *module, *dict, *own, *known;
+};
+
+const ModuleNames& names_of(const py::module_& m) {
+  static ModuleNames last{};  // most functions follow another one of their module
+  if (last.module != m.ptr()) {
+    auto name = py::cast<std::string>(m.attr("__name__"));
+    PyObject* own = py::str(name).release().ptr();
+    if (size_t at = name.find("._core"); at != name.npos) name.erase(at, 6);
+    last = {Py_NewRef(m.ptr()), checked(PyModule_GetDict(m.ptr())), own, py::str(name).release().ptr()};
+  }
+  return last;
+}
+
+// Puts a function into a dictionary, which then owns it.
+void put(PyObject* dict, FunctionObject* f) {
+  auto o = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(f));
+  if (PyDict_SetItem(dict, f->name, o.ptr()) < 0) rethrow();
 }
 
 }  // namespace
 
 void def_body(py::module_& m, std::string_view text, const char* doc, Body b) {
+  const ModuleNames& names = names_of(m);
   // Names with an underscore are not re-exported: pickle finds them where they are.
-  std::string module = text.starts_with("_") ? py::cast<std::string>(m.attr("__name__")) : public_module(m);
-  py::object f = make_function(function_type, text, doc, b, "", module, call_function);
-  m.add_object(function(f.ptr()).signature->name.c_str(), f, /*overwrite=*/true);
+  put(names.dict, make_function(function_type, text, doc, b, text.starts_with("_") ? names.own : names.known, call_function));
 }
 
 void def_method_body(std::string_view text, const char* doc, Body b) {
-  py::object f = make_function(method_type, text, doc, b, "array", "mxform", call_method);
-  if (PyDict_SetItem(array_type->tp_dict, function(f.ptr()).name, f.ptr()) < 0) rethrow();
+  static PyObject* module = checked(PyUnicode_InternFromString("mxform"));
+  FunctionObject* f = make_function(method_type, text, doc, b, module, call_method);
+  f->qualname = checked(PyUnicode_FromFormat("array.%U", f->name));
+  put(array_type->tp_dict, f);
   PyType_Modified(array_type);
 }
 

@@ -92,6 +92,20 @@ TEST_CASE("convolutions of every kind meet the definition") {
   check({{2, 7, 64}, {64, 1, 64}});
 }
 
+TEST_CASE("long rows: many lines of outputs, tiles with several pieces, runs of taps") {
+  check({.input = {3, 37, 20}, .weight = {18, 3, 20}, .low = 1, .high = 1});
+  check({.input = {2, 70, 24}, .weight = {40, 5, 12}, .stride = 2, .low = 2, .high = 2, .groups = 2});
+  check({.input = {2, 40, 16}, .weight = {32, 3, 16}, .low = 2, .high = 2, .kernel_dilation = 2});
+  check({.input = {2, 19, 8}, .weight = {16, 4, 8}, .low = 3, .high = 2, .input_dilation = 2});
+  check({.input = {2, 300, 3}, .weight = {16, 7, 3}, .stride = 2, .low = 3, .high = 3});
+  for (int64_t n : {5, 9, 16, 31}) {
+    check({.input = {2, n, 33}, .weight = {33, 7, 1}, .low = 3, .high = 3, .groups = 33});
+    check({.input = {2, n, 16}, .weight = {16, 3, 1}, .low = 1, .high = 1, .groups = 16});
+    check({.input = {2, 2 * n, 20}, .weight = {20, 5, 1}, .stride = 2, .low = 2, .high = 2, .groups = 20});
+    check({.input = {1, n, 6}, .weight = {12, 11, 1}, .low = 5, .high = 5, .groups = 6});
+  }
+}
+
 TEST_CASE("shapes") {
   array x = zeros({2, 10, 12, 6});
   CHECK(conv2d(x, zeros({8, 3, 5, 6})).shape() == Shape{2, 8, 8, 8});

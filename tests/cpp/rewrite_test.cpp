@@ -7,6 +7,7 @@
 #include "compile/compiled_body.h"
 #include "compile/rewrite.h"
 #include "mx.h"
+#include "ops/elementwise_params.h"
 
 using namespace mx;
 
@@ -109,12 +110,14 @@ TEST_CASE("broadcasts are joined") {
 TEST_CASE("small powers are products") {
   auto to = [](float n) { return [n](const Arrays& x) -> Arrays { return {power(x[0], array(n))}; }; };
   check("small_power", to(1), "power", "");
-  check("small_power", to(2), "power", "multiply");
+  auto squared = [](const Arrays& x) -> Arrays { return {make_node(power_p, {}, {x[0], full({2, 2}, array(2.0f))}, kSquare)}; };
+  check("small_power", squared, "power", "multiply");
   check("small_power", to(3), "power", "multiply multiply");
   check("small_power", to(4), "power", "multiply multiply");
   check("small_power", to(-1), "power", "reciprocal");
   CHECK(steps(to(5)) == "power");
-  CHECK(steps(to(3), {{Dtype::float16, {2}}}) == "power");
+  auto half = [](const Arrays& x) -> Arrays { return {power(x[0], array(3.0f, Dtype::float16))}; };
+  CHECK(steps(half, {{Dtype::float16, {2}}}) == "power");
   auto root = [](const Arrays& x) -> Arrays { return {power(abs(x[0]), array(0.5f))}; };
   check("small_power", root, "abs power", "abs sqrt");
   // -0 and -inf have other roots than powers.
@@ -136,12 +139,12 @@ TEST_CASE("quotients by powers of two are products") {
 
 TEST_CASE("sums and differences with zero or a negative are simpler") {
   check("sum_with_zero", [](const Arrays& x) -> Arrays { return {x[0] + array(-0.0f)}; }, "add", "");
-  check("sum_with_zero", [](const Arrays& x) -> Arrays { return {exp(x[0]) + negative(x[0])}; }, "exp negative add", "exp subtract");
+  check("sum_with_zero", [](const Arrays& x) -> Arrays { return {x[0] + negative(exp(x[0]))}; }, "exp negative add", "exp subtract");
   // 0 + -0 is 0.
   CHECK(steps([](const Arrays& x) -> Arrays { return {x[0] + array(0.0f)}; }) == "add");
   check("sum_with_zero", [](const Arrays& x) -> Arrays { return {x[0] + array(0, Dtype::int32)}; }, "add", "", example(Dtype::int32));
   check("difference_with_zero", [](const Arrays& x) -> Arrays { return {x[0] - array(0.0f)}; }, "subtract", "");
-  check("difference_with_zero", [](const Arrays& x) -> Arrays { return {exp(x[0]) - negative(x[0])}; }, "exp negative subtract", "exp add");
+  check("difference_with_zero", [](const Arrays& x) -> Arrays { return {x[0] - negative(exp(x[0]))}; }, "exp negative subtract", "exp add");
 }
 
 TEST_CASE("what undoes itself vanishes") {
@@ -161,8 +164,8 @@ TEST_CASE("reductions of broadcasts need no broadcast") {
   check("reduced_broadcast", largest, "broadcast max", "");
   auto some = [](const Arrays& x) -> Arrays { return {max(broadcast_to(x[0], {5, 2, 2}), Axes{0, 1})}; };
   CHECK(steps(some) == "broadcast max");
-  array none = sum(broadcast_to(example(), {0, 2, 2}), Axes{0});
-  CHECK(none.item<float>() == 0);
+  auto none = [](const Arrays& x) -> Arrays { return {sum(broadcast_to(x[0], {0, 2, 2}), Axes{0})}; };
+  CHECK(same(CompiledTrace(none, {kSquare})({example()})[0], zeros({2, 2})));
 }
 
 TEST_CASE("a product whose only use is a sum is joined with it") {
@@ -186,7 +189,7 @@ TEST_CASE("a transposed operand is a view for the product") {
   CompiledTrace trace([](const Arrays& x) -> Arrays { return {matmul(transpose(x[0], {1, 0}), x[0])}; }, {kSquare});
   const Lowered& run = trace.body().lowered();
   array x = example();
-  Plan plan(run.graph, run.captured, std::span(&x, 1));
+  CallPlan plan(run.graph, run.captured, std::span(&x, 1));
   CHECK(plan.n_calls() == 1);
   CHECK(plan.temporary_bytes() == 0);
 }
@@ -201,7 +204,7 @@ TEST_CASE("temporaries lie where earlier ones were") {
   const Lowered& run = trace.body().lowered();
   array x = arange(1000, Dtype::float32);
   x.eval();
-  Plan plan(run.graph, run.captured, std::span(&x, 1));
+  CallPlan plan(run.graph, run.captured, std::span(&x, 1));
   CHECK(plan.temporary_bytes() <= 3 * 4096);
   Storage out;
   for (int i = 0; i < 3; ++i) plan.run(std::span(&x, 1), false, std::span(&out, 1));

@@ -44,7 +44,7 @@ W erfinv(W x) {
 
 template <class W>
 struct Unary {
-  const char* name;
+  std::string name;
   UnaryOp op;
   W (*exact)(W);
 };
@@ -66,7 +66,7 @@ W logaddexp(W a, W b) {
 }
 template <class W>
 struct Binary {
-  const char* name;
+  std::string name;
   BinaryOp op;
   W (*exact)(W, W);
 };
@@ -79,7 +79,7 @@ const Binary<W> kBinary[] = {{"power", BinaryOp::power, [](W a, W b) -> W { retu
 // ---- the tables, and what the page says of them
 
 struct Table {
-  const char* set;
+  std::string set;
   const VectorLoops *f32, *f64;
 };
 std::vector<Table> tables() {
@@ -136,7 +136,7 @@ double error(T got, W exact, W scale = 0) {
     bool close = std::isinf(rounded) && std::fabs(got) == std::numeric_limits<T>::max() && std::isfinite(exact);
     return (std::isnan(rounded) ? std::isnan(got) : got == rounded) || close ? 0 : HUGE_VAL;
   }
-  if (rounded == 0 && got == 0 && std::signbit(rounded) != std::signbit(got)) return HUGE_VAL;
+  if (rounded == 0 && got == 0 && scale == 0 && std::signbit(rounded) != std::signbit(got)) return HUGE_VAL;
   if (std::isinf(got) && std::fabs(exact) < W(std::numeric_limits<T>::max())) return HUGE_VAL;
   double e = static_cast<double>(std::fabs(static_cast<W>(got) - exact) / spacing<T>(std::max(std::fabs(exact), scale)));
   return e == e ? e : HUGE_VAL;

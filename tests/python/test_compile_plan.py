@@ -114,8 +114,8 @@ def test_transformations_of_compiled_functions_are_those_of_the_function(name, u
         f = scalar(f)
     g = mx.compile(f)
     want = run(f)
-    same(run(g), want)
-    same(run(g), want)
+    for _ in range(4):  # plain evaluation beside it is planned when seen again
+        same(run(g), want)
     assert g.cache.n_traces <= 2
 
 

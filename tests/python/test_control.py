@@ -365,6 +365,54 @@ def test_the_memory_of_a_gradient_is_that_of_the_carries():
     assert grow < 2 * 100 * size * 4  # the allocator rounds up
 
 
+PRODUCTS = {
+    "carry @ w": lambda w, v, h, x: mx.tanh(h @ w + x),
+    "w @ carry": lambda w, v, h, x: mx.tanh((w @ h.T).T + x),
+    "x @ w": lambda w, v, h, x: mx.sin(h) + x @ w,
+    "twice": lambda w, v, h, x: mx.tanh(h @ w @ v + x @ w),
+    "half": lambda w, v, h, x: mx.tanh((h.astype(mx.bfloat16) @ w.astype(mx.bfloat16)).astype(mx.float32) + x @ v),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", PRODUCTS)
+def test_gradients_of_weights_are_those_of_the_loop_written_out(kind, reverse):
+    step = PRODUCTS[kind]
+    w, v, h, xs = (0.3 * mx.random.normal(s, key=mx.random.key(i)) for i, s in enumerate([(4, 4), (4, 4), (3, 4), (5, 3, 4)]))
+
+    def looped(w, v, xs):
+        def body(h, x):
+            h = step(w, v, h, x)
+            return h, mx.cos(h)
+        last, ys = mx.scan(body, h, xs, reverse=reverse)
+        return (ys * ys).sum() + last.sum()
+
+    def unrolled(w, v, xs):
+        state, total = h, 0
+        for i in reversed(range(5)) if reverse else range(5):
+            state = step(w, v, state, xs[i])
+            total = total + mx.square(mx.cos(state)).sum()
+        return total + state.sum()
+
+    tolerance = 3e-2 if kind == "half" else 1e-5
+    close = lambda a, b: np.testing.assert_allclose(np.array(a), np.array(b), rtol=tolerance, atol=tolerance)
+    for f in (lambda g: mx.grad(g, argnums=(0, 1, 2)), lambda g: mx.compile(mx.grad(g, argnums=(0, 1, 2)))):
+        for a, b in zip(f(looped)(w, v, xs), f(unrolled)(w, v, xs)):
+            close(a, b)
+    second = lambda g: mx.grad(lambda w: mx.square(mx.grad(g)(w, v, xs)).sum())(w)
+    close(second(looped), second(unrolled))
+    ws = mx.stack([w, v])
+    close(mx.vmap(lambda w: mx.grad(looped)(w, v, xs))(ws), mx.stack([mx.grad(unrolled)(u, v, xs) for u in ws]))
+
+
+def test_the_gradient_of_a_weight_is_one_product_after_the_loop():
+    def loss(w, xs):
+        return mx.scan(lambda h, x: (mx.tanh(h @ w + x), None), mx.zeros((2, 3)), xs)[0].sum()
+
+    text = str(mx.make_program(mx.grad(loss))(mx.ones((3, 3)), mx.ones((7, 2, 3))))
+    assert text.count("float32[3, 3] = matmul") == 1 and "float32[3, 3] = add" not in text, text
+
+
 def test_a_scan_in_a_scan_needs_the_square_root():
     size, n = 4096, 20
 

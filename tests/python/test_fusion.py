@@ -1,5 +1,10 @@
-"""test_fusion.py — random elementwise programs over every dtype, shape and layout: compiled, they must give what they give
-step by step, bit for bit for integers and to a few ulp for floats. Short runs draw the same programs each time."""
+"""test_fusion.py — random programs over every dtype, shape and layout, elementwise and with reductions along rows: compiled, they
+must give what they give step by step, bit for bit for integers and to a few ulp for floats. Short runs draw the same programs
+each time."""
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -174,3 +179,127 @@ def test_many_inputs_and_outputs():
 
     for g, w in zip(mx.compile(f)(*xs), f(*xs)):
         assert g.tolist() == w.tolist()
+
+
+# --- reductions, and what is computed with a row's results
+
+ROW_SHAPES = [(3, 5), (1, 7), (4, 1), (2, 3, 5), (6, 33), (40, 70), (2, 3, 40), (3, 9000), (2, 20000), (50000,), (300, 16)]
+
+
+def along(f):
+    return lambda x: f(x, axis=-1, keepdims=True) if x.ndim else x
+
+
+def per_row(f):
+    """A row's result without its axis, put back afterwards."""
+    return lambda x: mx.expand_dims(f(x, axis=-1), -1) if x.ndim else x
+
+
+# Numbers stay near 1, so that what reductions may differ by stays small against them.
+REDUCING = {
+    "mean": along(mx.mean),
+    "mean_squeezed": per_row(mx.mean),
+    "max": along(mx.max),
+    "min": per_row(mx.min),
+    "var": along(mx.var),
+    "any": lambda x: mx.any(x > 0.5, axis=-1, keepdims=True).astype(x.dtype) if x.ndim else x,
+    "all": lambda x: mx.all(x < 0.5, axis=-1, keepdims=True).astype(x.dtype) if x.ndim else x,
+    "softmax": lambda x: mx.softmax(x, axis=-1) if x.ndim else x,
+    "softmax_all": lambda x: mx.softmax(x, axis=tuple(range(x.ndim))) if x.ndim else x,
+    "softmax_first": lambda x: mx.softmax(x, axis=0) if x.ndim else x,
+    "logsumexp": lambda x: mx.logsumexp(x, axis=-1, keepdims=True) * 0.1 if x.ndim else x,
+    "mean_of_two": lambda x: mx.mean(x, axis=(-2, -1), keepdims=True) if x.ndim > 1 else x,
+    "mean_of_rows": lambda x: mx.mean(x, axis=tuple(range(x.ndim - 1)), keepdims=True) if x.ndim > 1 else x,
+    "mean_of_all": lambda x: mx.mean(x),
+    "layer_norm": lambda x: mx.fast.layer_norm(x, None, None, 1e-3) if x.ndim else x,
+    "rms_norm": lambda x: mx.fast.rms_norm(x, mx.ones((x.shape[-1],), x.dtype), 1e-3) if x.ndim else x,
+}
+LOCAL = ["tanh", "sin", "exp", "sigmoid", "square", "plus_half", "add", "multiply", "divide", "maximum", "where"]
+row_steps = st.lists(st.tuples(st.sampled_from(LOCAL + 2 * sorted(REDUCING)), st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=8)
+row_inputs = st.tuples(st.sampled_from(["float32", "float64", "float16", "bfloat16"]), st.sampled_from(ROW_SHAPES), st.integers(1, 3),
+                       st.lists(st.sampled_from(["plain", *LAYOUTS]), min_size=3, max_size=3))
+
+
+def run_rows(program, args):
+    values = list(args)
+    for name, i, j in program:
+        x, y = values[i % len(values)], values[j % len(values)]
+        y = y if together(x, y) and len(y.shape) <= len(x.shape) else x
+        if name in REDUCING:
+            z = REDUCING[name](x)
+        elif name in UNARY:
+            z = UNARY[name](x)
+        else:
+            z = BINARY[name](x, y)
+        values.append(mx.clip(z, -4, 4))
+    return values[len(args):]
+
+
+@settings(max_examples=max(200, settings().max_examples))
+@given(row_inputs, row_steps, st.integers(0, 2**16), st.booleans())
+def test_compiled_programs_with_reductions_give_what_their_steps_give(spec, program, seed, gradient):
+    dtype, shape, n, layouts = spec
+    args = make([(dtype, shape, layouts[k]) for k in range(n)], seed)
+    f = lambda *args: run_rows(program, args)  # noqa: E731
+    if gradient and dtype == "float64":
+        loss = lambda *args: sum(mx.sum(mx.tanh(v)) for v in run_rows([s for s in program if "max" not in s[0] and s[0] not in ("min", "where")], args))  # noqa: E731
+        f = lambda *args: mx.grad(loss, argnums=list(range(n)))(*args)  # noqa: E731
+    want = f(*args)
+    for x in want:
+        mx.eval(x)
+    # Steps such as var amplify what the reductions before them may differ by.
+    tolerance = 1e-9 if gradient and dtype == "float64" else 256 * EPS[dtype]
+    for n, (g, w) in enumerate(zip(mx.compile(f)(*args), want)):
+        assert name_of(g) == name_of(w) and g.shape == w.shape
+        assert_agree(to_np(g), to_np(w), tolerance, f"value {n}")
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    """Rows, pieces of long rows and columns: the same bits from one, two and three threads."""
+    child = """if True:
+        import zlib
+        import numpy as np
+        import mxform as mx
+        rng = np.random.default_rng(0)
+        def draw(*shape):
+            return mx.array(rng.standard_normal(shape, dtype=np.float32))
+        def norms(x, w, b, ct):
+            y, grads = mx.vjp(lambda x, w, b: mx.fast.layer_norm(x, w, b, 1e-5), [x, w, b], [ct])
+            return [*y, *grads]
+        def softmax(x):
+            return [mx.softmax(x * 2, axis=-1), mx.sum(mx.square(x)), mx.mean(mx.exp(x), axis=0)]
+        cases = [(norms, [draw(500, 300), draw(300), draw(300), draw(500, 300)])]
+        for shape in [(3, 200000), (700, 300), (20000, 12), (1, 400000), (64, 70, 50)]:
+            cases.append((softmax, [draw(*shape)]))
+        print([zlib.crc32(np.array(y).tobytes()) for f, args in cases for y in mx.compile(f)(*args)])
+    """
+    seen = {subprocess.run([sys.executable, "-c", child], env={**os.environ, "MXFORM_NUM_THREADS": n}, capture_output=True, text=True,
+                           check=True).stdout for n in ("1", "2", "3")}
+    assert len(seen) == 1
+
+
+def test_equal_elements_have_no_norm():
+    x = mx.full((5, 1000), 12345.678)
+    y = mx.compile(lambda x: mx.fast.layer_norm(x, None, None, 1e-5) * 2)(x)
+    assert (np.array(y) == 0).all()
+    z = mx.compile(lambda x: mx.fast.layer_norm(mx.sqrt(x), None, None, 1e-5) * 2)(x)
+    assert np.abs(np.array(z)).max() < 1e-3
+
+
+def test_rows_without_anything_finite():
+    inf, nan = float("inf"), float("nan")
+    x = mx.array([[-inf, -inf, -inf], [inf, 1.0, 2.0], [nan, 1.0, 2.0], [-inf, 1.0, 2.0]])
+    got = np.array(mx.compile(lambda x: mx.logsumexp(x + 0.0, axis=-1))(x))
+    assert got[0] == -inf and got[1] == inf and np.isnan(got[2]) and abs(got[3] - 2.3132617) < 1e-6
+    soft = np.array(mx.compile(lambda x: mx.softmax(x + 0.0, axis=-1))(x))
+    assert np.isnan(soft[:3]).all() and soft[3, 0] == 0
+
+
+def test_programs_without_generated_code_agree():
+    """The same tests with the tile interpreter alone."""
+    if os.environ.get("MXFORM_JIT") == "0":
+        pytest.skip("already without")
+    names = "finite or norm or threads or reductions"
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", names],
+                          env={**os.environ, "MXFORM_JIT": "0"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]

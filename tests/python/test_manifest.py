@@ -4,8 +4,12 @@ The names and signatures are facts in tests/golden/api_manifest.json. What diffe
 reason: DIFFERENT for signatures that are not MLX's, ADDED for keyword-only parameters that come on top.
 """
 
+import importlib
 import inspect
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +143,30 @@ def test_the_comparison_sees_a_difference():
     assert mismatch(ours, expected("(a, /, axis=0, *, stream=None)"), ())
     assert mismatch(ours, expected("(a, /, axis=None, keepdims=False, *, stream=None)"), ())
     assert mismatch(ours, expected("(a, /, axis=None)"), ("stream",)) is None
+
+
+@pytest.mark.parametrize("module", mx._MODULES)
+def test_names_of_modules_imported_later(module):
+    assert set(mx._MODULES[module]) == set(importlib.import_module(f"mxform.{module}").__all__)
+
+
+def test_importing_leaves_the_rest_for_later():
+    code = ("import sys, mxform as mx; late = {'enum', 'mxform.io', 'mxform.export', 'mxform.debug'} & set(sys.modules); "
+            "print(sorted(late), 'cpu' in dir(mx), 'save' in dir(mx), mx.cpu, mx.floating, mx.save.__name__)")
+    shown = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True,
+                           env={**os.environ, "PYTHONPATH": str(Path(mx.__file__).parents[1])}).stdout
+    assert shown == "[] True True DeviceType.cpu DtypeCategory.floating save\n"
+
+
+def test_star_import_has_every_name():
+    names = {}
+    exec("from mxform import *", names)
+    assert {n for n in dir(mx) if not n.startswith("_")} <= set(names)
+    assert names["grad"] is mx.grad and names["cpu"] is mx.cpu and names["compile"] is mx.compile
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="module 'mxform' has no attribute 'nothing'"):
+        mx.nothing
+    with pytest.raises(ImportError):
+        exec("from mxform import nothing")

@@ -8,10 +8,12 @@
 
 namespace mx::cpu {
 
+constexpr int kMaxChannelTaps = 64;
+
 template <class T>
 struct ChannelLoops {
   /// sum[j] (+)= x[0][j] * w[0] + ... + x[n - 1][j] * w[n - 1] for pixels j, `x_step` and `sum_step` elements apart, of `lanes`
-  /// elements each. In order of taps, with one rounding a step where the machine has such a multiply-add.
+  /// elements each, for at most kMaxChannelTaps taps. In order of taps, with one rounding a step where the machine has such a multiply-add.
   void (*add_taps)(int n, const T* const* x, const T* const* w, T* sum, int64_t pixels, int64_t x_step, int64_t sum_step, int64_t lanes, bool add);
   /// w[t] += sum over pixels of x[t][j] * y[j], for n taps.
   void (*add_products)(int n, const T* const* x, T* const* w, const T* y, int64_t pixels, int64_t x_step, int64_t y_step, int64_t lanes);

@@ -135,7 +135,7 @@ class ConvProduct {
     for (const Depth::Block& b : depth_.blocks) {
       if (!From::kAtOnce || b.step == 0) source_.prepare(w.source, block, w.group, b);
       for (int64_t panel = w.panel_begin; panel < w.panel_end; ++panel) {
-        for (const Strip& s : w.source.strips) dots_ ? dot_strip(w, b, s) : multiply_strip(w, b, panel, row, s);
+        dots_ ? dot_strips(w, b) : multiply_strips(w, b, panel, row);
       }
     }
     map_.find_segments(row, source_.first_row(block + 1) - row, w.segments);
@@ -144,44 +144,47 @@ class ConvProduct {
     }
   }
 
-  void multiply_strip(Workspace& w, const Depth::Block& b, int64_t panel, int64_t row, const Strip& s) {
-    int64_t cols = columns(panel), b_row = padded(cols);
-    ChainFn<T> chain = kernels_.chain[b_row / kernels_.lanes][s.n];
+  void multiply_strips(Workspace& w, const Depth::Block& b, int64_t panel, int64_t row) {
+    int64_t cols = columns(panel), b_row = padded(cols), to_row = w.sums_row;
+    const ChainFn<T>* chains = kernels_.chain[b_row / kernels_.lanes];
     const T* weights = w.weights + (panel - w.panel_begin) * depth_.steps * width_;
-    T* to = w.sums.template as<T>() + s.row * w.sums_row + (panel - w.panel_begin) * width_;
-    int64_t to_row = w.sums_row;
+    T* to = w.sums.template as<T>() + (panel - w.panel_begin) * width_;
     if constexpr (kSame) {
       if (in_place(panel)) {
         to_row = c_.channels_out();
-        to = static_cast<T*>(c_.out) + (row + s.row) * to_row + w.group * c_.cout + panel * width_;
+        to = static_cast<T*>(c_.out) + row * to_row + w.group * c_.cout + panel * width_;
       }
     }
-    ChainLink<T> links[kMaxLinks];
-    int64_t n = 0, lines_apart = 0;
-    bool adding = false;
-    auto flush = [&] {
-      if (n > 0) chain(n, links, lines_apart, 1, b_row, to, to_row, adding);
-      n = 0;
-    };
-    source_.take(w.source, s, b, [&](const T* a, int64_t a_row, int64_t step, int64_t steps, bool add) {
-      if (n == kMaxLinks) flush();
-      if (n == 0) adding = add;
-      lines_apart = a_row;
-      links[n++] = {a, weights + step * b_row, steps};
-    });
-    flush();
+    for (const Strip& s : w.source.strips) {
+      ChainLink<T> links[kMaxLinks];
+      int64_t n = 0, lines_apart = 0;
+      bool adding = false;
+      auto flush = [&] {
+        if (n > 0) chains[s.n](n, links, lines_apart, 1, b_row, to + s.row * to_row, to_row, adding);
+        n = 0;
+      };
+      source_.take(w.source, s, b, [&](const T* a, int64_t a_row, int64_t step, int64_t steps, bool add) {
+        if (n == kMaxLinks) flush();
+        if (n == 0) adding = add;
+        lines_apart = a_row;
+        links[n++] = {a, weights + step * b_row, steps};
+      });
+      flush();
+    }
   }
 
   // Four outputs (there is space behind the last) with all columns.
-  void dot_strip(Workspace& w, const Depth::Block& b, const Strip& s) {
-    T* to = w.sums.template as<T>() + s.row * w.sums_row;
-    source_.take(w.source, s, b, [&](const T* a, int64_t a_row, int64_t step, int64_t steps, bool add) {
-      T products[16];
-      kernels_.dots[c_.cout](steps, w.weights + step, depth_.steps, a, a_row, products);
-      for (int64_t i = 0; i < s.n; ++i) {
-        for (int64_t q = 0; q < c_.cout; ++q) to[i * w.sums_row + q] = products[4 * q + i] + (add ? to[i * w.sums_row + q] : T(0));
-      }
-    });
+  void dot_strips(Workspace& w, const Depth::Block& b) {
+    for (const Strip& s : w.source.strips) {
+      T* to = w.sums.template as<T>() + s.row * w.sums_row;
+      source_.take(w.source, s, b, [&](const T* a, int64_t a_row, int64_t step, int64_t steps, bool add) {
+        T products[16];
+        kernels_.dots[c_.cout](steps, w.weights + step, depth_.steps, a, a_row, products);
+        for (int64_t i = 0; i < s.n; ++i) {
+          for (int64_t q = 0; q < c_.cout; ++q) to[i * w.sums_row + q] = products[4 * q + i] + (add ? to[i * w.sums_row + q] : T(0));
+        }
+      });
+    }
   }
 
   // The sums of a block go where its segments are in the output.

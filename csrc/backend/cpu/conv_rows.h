@@ -10,6 +10,7 @@
 #include <numeric>
 #include <vector>
 
+#include "backend/cpu/conv_channel_loops.h"
 #include "backend/cpu/conv_plan.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_pack.h"
@@ -41,7 +42,7 @@ class Rows {
  protected:
   using T = Accumulator<S>;
   static constexpr bool kSame = std::is_same_v<S, T>;
-  static constexpr int kTaps = 64;                 // Taken at a time.
+  static constexpr int kTaps = kMaxChannelTaps;    // Taken at a time.
   static constexpr int64_t kLanes = 64 / sizeof(T);
   static constexpr int64_t kRowBytes = 16 << 10;   // A longer row is done in parts, so that its sums stay in the first cache.
   static constexpr int64_t kLongRow = 5;           // Taps.

@@ -201,6 +201,7 @@ class Band : Source<S> {
     auto taps = static_cast<int64_t>(map.outer.size());
     lines_ = std::max<int64_t>(ceil_div(kRows, part_), taps > 1 ? std::min(kLines, kBytes / (taps * row_ * bytes_)) : 1);
     lines_ = std::min(lines_, n_lines_);
+    for (const Piece& p : depth.pieces) offsets_.push_back(((compact_ ? 0 : map.tap_at(p.t0) - low_) * pixel_ + p.c0) * bytes_);
   }
 
   int64_t most_rows() const { return lines_ * part_; }
@@ -280,12 +281,15 @@ class Band : Source<S> {
   template <class F>
   void take(const Workspace& w, const Strip& s, const Depth::Block& b, F f) const {
     auto line = static_cast<size_t>(s.line);
-    for (size_t q = std::max(b.begin, w.first[line]); q < b.end; ++q) {
-      const Piece& p = depth_.pieces[q];
-      const std::byte* row = w.at[line * map_.outer.size() + p.outer];
-      if (!row) continue;
-      int64_t pixel = s.pixel * step_ + (compact_ ? 0 : map_.tap_at(p.t0) - low_);
-      f(reinterpret_cast<const T*>(row + (pixel * pixel_ + p.c0) * bytes_), step_ * pixel_ / depth_.per_step, p.step, p.steps, q > w.first[line]);
+    size_t first = w.first[line], begin = std::max(b.begin, first), end = b.end;
+    const std::byte* const* rows = w.at.data() + line * map_.outer.size();
+    const Piece* pieces = depth_.pieces.data();
+    const int64_t* offsets = offsets_.data();
+    int64_t pixel = s.pixel * step_ * pixel_ * bytes_, apart = step_ * pixel_ / depth_.per_step;
+    for (size_t q = begin; q < end; ++q) {
+      const Piece& p = pieces[q];
+      const std::byte* row = rows[p.outer];
+      if (row) f(reinterpret_cast<const T*>(row + pixel + offsets[q]), apart, p.step, p.steps, q > first);
     }
   }
 
@@ -326,6 +330,7 @@ class Band : Source<S> {
   int64_t part_, parts_;   // Outputs of a line, lines of a row.
   int64_t n_lines_, lines_;  // In all, and of a block.
   int64_t row_;            // Elements of a row of the band.
+  std::vector<int64_t> offsets_;  // By piece: bytes from where an output's pixels begin.
 };
 
 }  // namespace mx::cpu

@@ -6,9 +6,11 @@
 
 #include "backend/cpu/fast.h"
 #include "backend/cpu/fast_rows.h"
+#include "backend/cpu/loops_real.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/reduce_loops.h"
 #include "backend/cpu/scratch.h"
+#include "backend/cpu/stream.h"
 #include "ops/fast_params.h"
 
 namespace mx::cpu {
@@ -18,21 +20,10 @@ namespace {
 constexpr int64_t kTaskElems = 4096;  ///< Worth a thread.
 
 template <class T>
-MX_CLONES void shift(const T* x, T by, T* y, int64_t n) {
-  MX_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) y[i] = x[i] - by;
-}
-template <class T>
-MX_CLONES void scale(T* y, T by, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] *= by;
-}
-
-template <class T>
 class Rows {
  public:
   explicit Rows(const Task& task)
-      : max_(reduce_loops(Reduction::max, dtype_of<T>())), sum_(reduce_loops(Reduction::sum, dtype_of<T>())),
-        exp_(find_loop(UnaryOp::exp, dtype_of<T>())), x_(task.in[0]), targets_(task.in[1]), n_(x_.shape(-1)), reader_(x_) {}
+      : max_(reduce_loops(Reduction::max, dtype_of<T>())), exp_(loops::exp_loops<T>()), x_(task.in[0]), targets_(task.in[1]), n_(x_.shape(-1)), reader_(x_) {}
 
   /// Calls f(row, logits, target) for every row.
   template <class F>
@@ -46,36 +37,42 @@ class Rows {
         }
         f(w, reader_.read(w.offset(0), room.as<T>()), at);
       }
+      stream_fence();
     });
   }
   T log_sum_exp(const T* x) const {
     constexpr T lowest = -std::numeric_limits<T>::infinity();
-    T top = lowest, sum = 0, y[kPiece];
+    T top = lowest, sum = 0;
     for (int64_t i = 0; i < n_; i += kPiece) {
       int64_t m = std::min(kPiece, n_ - i);
-      T largest, part;
+      T largest;
       max_.row(x + i, m, &largest);
       if (!(largest <= top)) {
         sum = top == lowest ? T(0) : sum * std::exp(top - largest);
         top = largest;
       }
       if (top == lowest) continue;
-      exponentials(x + i, top, y, m);
-      sum_.row(y, m, &part);
-      sum += part;
+      sum += exp_.sum(x + i, m, top);
     }
     return std::isfinite(top) ? top + std::log(sum) : top;
   }
-  void exponentials(const T* x, T less, T* y, int64_t n) const {
-    shift(x, less, y, n);
-    const void* in = y;
-    exp_(&in, y, n);
+  /// by * (softmax - one-hot) into `to`; past the caches if `stream`.
+  void softmax(const T* x, T lse, int64_t target, T by, T* to, bool stream) const {
+    if (lse == -std::numeric_limits<T>::infinity()) lse = 0;
+    T room[kPiece];
+    for (int64_t i = 0; i < n_; i += kPiece) {
+      int64_t m = std::min(kPiece, n_ - i);
+      T* y = stream ? room : to + i;
+      exp_.scaled(x + i, m, lse, by, y);
+      if (target >= i && target < i + m) y[target - i] -= by;
+      if (stream) stream_copy(to + i, room, static_cast<size_t>(m) * sizeof(T));
+    }
   }
   int64_t n() const { return n_; }
 
  private:
-  const ReduceLoops &max_, &sum_;
-  Loop exp_;
+  const ReduceLoops& max_;
+  const loops::ExpLoops<T>& exp_;
   const array &x_, &targets_;
   int64_t n_;
   RowReader<T> reader_;
@@ -101,13 +98,11 @@ void run_loss_vjp(const Task& task) {
   Rows<T> rows(task);
   const array& ct = task.in[2];
   RowWriter<T> writer(task.out[0]);
+  bool stream = task.out[0].dtype() == dtype_of<T>() && task.out[0].n_bytes() >= kStreamBytes;
   rows.each(row_layout(task.in[0], task.in[1], ct), [&](const Walk& w, const T* x, int64_t target) {
     Scratch room(static_cast<size_t>(rows.n()) * sizeof(T));
     T* to = writer.begin(w.index, room.as<T>());
-    T lse = rows.log_sum_exp(x), by = ct.data<T>()[w.offset(2)];
-    rows.exponentials(x, lse == -std::numeric_limits<T>::infinity() ? T(0) : lse, to, rows.n());
-    scale(to, by, rows.n());
-    to[target] -= by;
+    rows.softmax(x, rows.log_sum_exp(x), target, ct.data<T>()[w.offset(2)], to, stream);
     writer.end(w.index, to);
   });
 }

@@ -2,11 +2,12 @@
 // passed a few times in cache. The cotangents of weight and bias are sums over rows: blocks of rows are summed apart and
 // then together, so that the result does not depend on the number of threads.
 
-#include <cmath>
 #include <optional>
 
 #include "backend/cpu/fast.h"
 #include "backend/cpu/fast_rows.h"
+#include "backend/cpu/instructions.h"
+#include "backend/cpu/norm_rows.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
 #include "ops/fast_params.h"
@@ -18,68 +19,19 @@ namespace {
 constexpr int64_t kTaskElems = 16384;  ///< Worth a thread.
 constexpr int64_t kMaxBlocks = 64;     ///< Blocks of rows with sums of their own.
 
-/// The mean (0 unless centred) and one over the root mean square of what is left.
-template <class T>
-struct Moments {
-  T mean, scale;
-};
-template <class T>
-MX_INLINE Moments<T> moments(const T* x, int64_t n, T eps, bool centred) {
-  T mean = 0;
-  if (centred) {
-    // Twice, so that what is left of equal elements is zero.
-    for (int pass = 0; pass < 2; ++pass) mean += lane_sum<T>(n, [=](int64_t i) { return x[i] - mean; }) / static_cast<T>(n);
-  }
-  T square = lane_sum<T>(n, [=](int64_t i) { return (x[i] - mean) * (x[i] - mean); }) / static_cast<T>(n);
-  return {mean, T(1) / std::sqrt(square + eps)};
+const NormRows<float>& norm_rows(float) {
+#if defined(__x86_64__)
+  return best_of(norm_rows_avx512_f32, norm_rows_avx2_f32, norm_rows_baseline_f32);
+#else
+  return norm_rows_baseline_f32;
+#endif
 }
-
-template <class T>
-MX_CLONES void norm_row(const T* x, const T* weight, const T* bias, T* y, int64_t n, T eps, bool centred) {
-  auto [mean, scale] = moments(x, n, eps, centred);
-  if (weight && bias) {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
-  } else if (weight) {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * scale * weight[i];
-  } else if (bias) {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * scale + bias[i];
-  } else {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * scale;
-  }
-}
-
-/// dx = scale (g - mean(g) - u mean(g u)) with u the normalised x and g = ct weight; dw += ct u; db += ct.
-template <class T>
-MX_CLONES void norm_vjp_row(const T* x, const T* ct, const T* weight, T* dx, T* dw, T* db, int64_t n, T eps, bool centred) {
-  auto [mean, scale] = moments(x, n, eps, centred);
-  T of_g = 0, of_gu = 0;
-  if (weight) {
-    if (centred) of_g = lane_sum<T>(n, [=](int64_t i) { return ct[i] * weight[i]; }) / static_cast<T>(n);
-    of_gu = lane_sum<T>(n, [=](int64_t i) { return ct[i] * weight[i] * (x[i] - mean); });
-  } else {
-    if (centred) of_g = lane_sum<T>(n, [=](int64_t i) { return ct[i]; }) / static_cast<T>(n);
-    of_gu = lane_sum<T>(n, [=](int64_t i) { return ct[i] * (x[i] - mean); });
-  }
-  of_gu *= scale * scale / static_cast<T>(n);
-  if (dw) {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) dw[i] += ct[i] * ((x[i] - mean) * scale);
-  }
-  if (db) {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) db[i] += ct[i];
-  }
-  if (weight) {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) dx[i] = scale * (ct[i] * weight[i] - of_g - (x[i] - mean) * of_gu);
-  } else {
-    MX_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) dx[i] = scale * (ct[i] - of_g - (x[i] - mean) * of_gu);
-  }
+const NormRows<double>& norm_rows(double) {
+#if defined(__x86_64__)
+  return best_of(norm_rows_avx512_f64, norm_rows_avx2_f64, norm_rows_baseline_f64);
+#else
+  return norm_rows_baseline_f64;
+#endif
 }
 
 /// A vector as contiguous Ts, for as long as the object lives.
@@ -106,13 +58,14 @@ void run_norm(const Task& task, bool centred) {
   if (p.weight) weight.emplace(task.in[1]);
   if (p.bias) bias.emplace(task.in[p.weight ? 2 : 1]);
   Layout rows = leading_layout(1, x);
+  const NormRows<T>& norm = norm_rows(T());
   RowReader<T> reader(x);
   RowWriter<T> writer(y);
   parallel_for(rows.size, std::max<int64_t>(1, kTaskElems / n), [&](int64_t begin, int64_t end) {
     Scratch room(static_cast<size_t>(reader.room() + n) * sizeof(T));
     for (Walk w(rows, begin); w.index < end; w.advance(1)) {
       T* to = writer.begin(w.index, room.as<T>() + reader.room());
-      norm_row(reader.read(w.offset(0), room.as<T>()), weight ? weight->data() : nullptr, bias ? bias->data() : nullptr, to, n,
+      norm.forward(reader.read(w.offset(0), room.as<T>()), weight ? weight->data() : nullptr, bias ? bias->data() : nullptr, to, n,
                static_cast<T>(p.eps), centred);
       writer.end(w.index, to);
     }
@@ -129,6 +82,7 @@ void run_norm_vjp(const Task& task, bool centred) {
   std::optional<Vector<T>> weight;
   if (p.weight) weight.emplace(task.in[2]);
   Layout rows = leading_layout(1, x, ct);
+  const NormRows<T>& norm = norm_rows(T());
   RowReader<T> read_x(x), read_ct(ct);
   RowWriter<T> writer(dx);
   int64_t block = std::max<int64_t>({1, kTaskElems / n, (rows.size - 1) / kMaxBlocks + 1});
@@ -143,7 +97,7 @@ void run_norm_vjp(const Task& task, bool centred) {
       T *dw = p.of_weight ? own : nullptr, *db = p.of_bias ? own + (n_sums - 1) * n : nullptr;
       for (Walk w(rows, b * block); w.index < std::min(rows.size, (b + 1) * block); w.advance(1)) {
         T* to = writer.begin(w.index, for_dx);
-        norm_vjp_row(read_x.read(w.offset(0), for_x), read_ct.read(w.offset(1), for_ct), weight ? weight->data() : nullptr, to, dw, db, n,
+        norm.backward(read_x.read(w.offset(0), for_x), read_ct.read(w.offset(1), for_ct), weight ? weight->data() : nullptr, to, dw, db, n,
                      static_cast<T>(p.eps), centred);
         writer.end(w.index, to);
       }

@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kSpan = 2048;            // Elements that one call of a body reduces.
 constexpr int64_t kPieceElems = 8192;      // Of a long row.
 constexpr int64_t kMostRows = 256;         // In a block.
-constexpr int64_t kBlockBytes = 96 << 10;  // Of all arrays' rows in a block.
+constexpr int64_t kBlockBytes = 192 << 10; // Of all arrays' rows in a block.
 constexpr int64_t kTinyElems = 1024;       // In a block of short rows.
 constexpr int64_t kMostChunks = 64;        // Ranges of rows with column sums of their own.
 constexpr int64_t kTinyRow = 32;           // Rows shorter than this are run many at a time.
@@ -116,7 +116,7 @@ class Rows {
       block_ = std::max<int64_t>(1, kTinyElems / std::max<int64_t>(c_.length, 1));
     } else if (c_.mode == RowMode::blocks) {
       int64_t bytes = 1;
-      for (const Source& s : sources_) bytes += s.by_row ? 0 : s.itemsize;
+      for (size_t i = 0; i < sources_.size(); ++i) bytes += c_.levels[i] == Level::full ? sources_[i].itemsize : 0;
       for (Dtype t : plan_.kept) bytes += size(t);
       for (const array& out : c_.task.out) bytes += static_cast<int64_t>(out.itemsize());
       block_ = std::clamp<int64_t>(kBlockBytes / (bytes * std::max<int64_t>(c_.length, 1)), 1, kMostRows);
@@ -331,8 +331,23 @@ class Rows {
       const ReduceLoops& loops = reduce_loops(staged.op, staged.dtype);
       At to = slot(pass.reduced[k], memory, r);
       const std::byte* from = memory + staged_ + static_cast<int64_t>(k) * tiny_stride_;
-      for (int64_t j = 0; j < m; ++j) loops.row(from + j * c_.length * size(staged.dtype), c_.length, to.first + j * to.step);
+      reduce_short(loops, staged.dtype, from, m, to.first);
     }
+  }
+
+  // Rows side by side: the first elements of all of them, then the second ones, ...
+  void reduce_short(const ReduceLoops& loops, Dtype t, const std::byte* from, int64_t m, std::byte* to) const {
+    loops.identity(to, m);
+    alignas(64) std::byte across[kTinyElems * 8];
+    dispatch_bits(t, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const T* x = reinterpret_cast<const T*>(from);
+      T* y = reinterpret_cast<T*>(across);
+      for (int64_t i = 0; i < c_.length; ++i) {
+        for (int64_t j = 0; j < m; ++j) y[j] = x[j * c_.length + i];
+        loops.column(y, 0, 1, m, to);
+      }
+    });
   }
 
   void repeat(Dtype t, const std::byte* from, int64_t m, std::byte* to) const {
@@ -354,10 +369,10 @@ class Rows {
     int64_t bytes = 0;
     for (size_t k = 0; k < n_columns; ++k) {
       first[k] = bytes;
-      bytes += up(std::max<int64_t>(n_chunks, 1) * n * size(plan_.columns[k].work));
+      bytes += std::max<int64_t>(n_chunks, 1) * up(n * size(plan_.columns[k].work));
     }
     Scratch partials(static_cast<size_t>(bytes));
-    auto of = [&](size_t k, int64_t chunk) { return partials.as<std::byte>() + first[k] + chunk * n * size(plan_.columns[k].work); };
+    auto of = [&](size_t k, int64_t chunk) { return partials.as<std::byte>() + first[k] + chunk * up(n * size(plan_.columns[k].work)); };
     auto column_loops = [&](size_t k) -> const ReduceLoops& { return reduce_loops(plan_.columns[k].op, plan_.columns[k].work); };
     parallel_for(n_chunks, 1, [&](int64_t begin, int64_t end) {
       Scratch memory(static_cast<size_t>(room_));
@@ -382,7 +397,7 @@ class Rows {
       parallel_for(n, 8192, [&](int64_t begin, int64_t end) {
         std::byte* y = to + begin * size(column.work);
         loops.identity(y, end - begin);
-        if (n_chunks > 0) loops.column(of(k, 0) + begin * size(column.work), n, n_chunks, end - begin, y);
+        if (n_chunks > 0) loops.column(of(k, 0) + begin * size(column.work), up(n * size(column.work)) / size(column.work), n_chunks, end - begin, y);
       });
       const void* from = to;
       if (!direct) find_cast(column.work, out.dtype())(&from, out.bytes(), n);

@@ -71,7 +71,8 @@ class Tiles final : public LoopCode {
     }
     for (size_t i = 0; i < body.code.size(); ++i) add_instruction(body, i);
     // A few tens of kilobytes for the buffers, tiles of 256 to 1024 elements.
-    tile_ = std::clamp<int64_t>((32 << 10) / (itemsize_ * std::max(n_buffers_, 1)) & ~int64_t(255), 256, kLongestTile);
+    // Reductions are cut in pieces of one size, so that generated code gives the same sums.
+    tile_ = std::clamp<int64_t>((32 << 10) / (itemsize_ * std::max(n_buffers_, 1)) & ~int64_t(255), body.reduced.empty() ? 256 : kPiece, kLongestTile);
     for (const LoopBody::Reduced& r : body.reduced) {
       Dtype t = held(dtype(body, r.value));
       reductions_.push_back({fetch(body, r.value), &reduce_loops(r.op, t)});

@@ -11,53 +11,17 @@
 #include <algorithm>
 #include <optional>
 
-#include "backend/cpu/clones.h"
 #include "backend/cpu/gemm_pack.h"
 #include "backend/cpu/gemm_thin.h"
 #include "backend/cpu/gemm_tiles.h"
-#include "backend/cpu/instructions.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
 
 namespace mx::cpu {
 
-template <>
-const TileKernels<float>& tile_kernels<float>() {
-#if defined(__x86_64__)
-  static const TileKernels<float>& best = best_of(tiles_avx512_f32, tiles_avx2_f32, tiles_baseline_f32);
-  return best;
-#else
-  return tiles_baseline_f32;
-#endif
-}
-
-template <>
-const TileKernels<double>& tile_kernels<double>() {
-  const TileKernels<float>& f = tile_kernels<float>();
-#if defined(__x86_64__)
-  if (&f == &tiles_avx512_f32) return tiles_avx512_f64;
-  if (&f == &tiles_avx2_f32) return tiles_avx2_f64;
-#endif
-  (void)f;
-  return tiles_baseline_f64;
-}
-
-const TileKernels<float>* pair_tile_kernels() {
-#if defined(__x86_64__)
-  static const bool has = &tile_kernels<float>() == &tiles_avx512_f32 && __builtin_cpu_supports("avx512bf16");
-  return has ? &tiles_avx512_bf16_pairs : nullptr;
-#else
-  return nullptr;
-#endif
-}
-
-MX_CLONES void pair_lines(const bfloat16_t* low, const bfloat16_t* high, uint32_t* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) to[i] = uint32_t(low[i].bits) | uint32_t(high[i].bits) << 16;
-}
-
 namespace {
 
-constexpr int64_t kBlockSteps = 768;         // Depth of a block: a few panels of b stay in the second-level cache.
+constexpr int64_t kBlockBytes = 3072;        // Of a row of a block: strips of a stay in the first cache, panels of b in the second.
 constexpr int64_t kBlockRows = 96;           // Rows of a group of tiles.
 constexpr int64_t kGroupBytes = 512 << 10;   // Packed b that a group of tiles works through.
 constexpr int64_t kPackedBytes = 8 << 20;    // Most of a or b that is packed at a time.
@@ -70,6 +34,10 @@ constexpr int64_t kTinyWork = 1 << 19;       // Multiplications of a product tha
 constexpr int64_t kTinyElems = 4096;         // with so much of b packed at most.
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Depth of a block.
+template <class S>
+constexpr int64_t kBlockSteps = kBlockBytes / static_cast<int64_t>(sizeof(Accumulator<S>));
 
 template <class S>
 bool adds_in_place(const Gemm<S>& g) {
@@ -125,7 +93,7 @@ class Product {
     vectors_ = needed <= kernels_.widest ? static_cast<int>(needed) : kernels_.vectors;
     width_ = vectors_ * kernels_.lanes;
     height_ = kernels_.rows[vectors_];
-    int64_t all_steps = ceil_div(g.k, per_step_), steps = ceil_div(all_steps, ceil_div(all_steps, kBlockSteps + kBlockSteps / 3));
+    int64_t all_steps = ceil_div(g.k, per_step_), steps = ceil_div(all_steps, ceil_div(all_steps, kBlockSteps<S> + kBlockSteps<S> / 3));
     depth_ = std::min(g.k, steps * per_step_);
     auto limit = [&](int64_t extent, int64_t unit) {
       int64_t most = std::max<int64_t>(1, kPackedBytes / (steps * kBytes * unit)) * unit;
@@ -329,7 +297,7 @@ template <class T>
 bool tiny_gemm(const Gemm<T>& g) {
   const TileKernels<T>& kernels = tile_kernels<T>();
   int64_t padded = ceil_div(g.n, kernels.lanes) * kernels.lanes;
-  if (padded > kernels.widest * kernels.lanes || g.k > kBlockSteps || g.m * padded * g.k > kTinyWork) return false;
+  if (padded > kernels.widest * kernels.lanes || g.k > kBlockSteps<T> || g.m * padded * g.k > kTinyWork) return false;
   bool adds = g.c && g.c == g.out;
   if (adds && !adds_in_place(g)) return false;
   int vectors = static_cast<int>(padded / kernels.lanes), over = static_cast<int>(g.n % kernels.lanes);
@@ -361,8 +329,8 @@ bool tiny_gemm(const Gemm<T>& g) {
 template <class S>
 void add_in_blocks(const Gemm<S>& g) {
   Gemm<S> part = g;
-  for (int64_t p = 0; p < g.k; p += kBlockSteps) {
-    part.k = std::min(kBlockSteps, g.k - p);
+  for (int64_t p = 0; p < g.k; p += kBlockSteps<S>) {
+    part.k = std::min(kBlockSteps<S>, g.k - p);
     part.a = g.a + p * g.a_col;
     part.b = g.b + p * g.b_row;
     part.epilogue = p + part.k == g.k ? g.epilogue : Epilogue();
@@ -379,7 +347,7 @@ void gemm(const Gemm<S>& g) {
   if (g.k == 0) return fill_empty(g);
   if constexpr (std::is_same_v<S, Accumulator<S>>) {
     // Between blocks of k the sums wait in out, which must not be c then.
-    if (g.c == g.out && g.k > kBlockSteps && !adds_in_place(g)) return add_in_blocks(g);
+    if (g.c == g.out && g.k > kBlockSteps<S> && !adds_in_place(g)) return add_in_blocks(g);
   }
   if (thin_gemm(g)) return;
   if constexpr (std::is_same_v<S, Accumulator<S>>) {

@@ -58,12 +58,11 @@ class NativeLoop final : public LoopCode {
       : lanes_(regular.lanes), any_tail_(regular.any_tail), ready_(regular_.take(regular)) {
     if (!streaming.code.empty()) ready_ &= streaming_.take(streaming);
     for (const auto& i : body.inputs) inputs_.push_back({mx::size_of(i.dtype), i.scalar});
-    size_t first = body.inputs.size(), n_constants = body.constants.size();
-    auto dtype = [&](size_t v) {
-      return v < first ? body.inputs[v].dtype : v < first + n_constants ? body.constants[v - first].dtype : body.code[v - first - n_constants].out;
-    };
-    for (const auto& o : body.outputs) outputs_.push_back({mx::size_of(dtype(o.value)), o.stream});
-    for (const auto& r : body.reduced) reductions_.push_back(&reduce_loops(r.op, held(dtype(r.value))));
+    for (const auto& o : body.outputs) outputs_.push_back({mx::size_of(dtype_of_value(body, o.value)), o.stream});
+    for (size_t k = 0; k < body.reduced.size(); ++k) {
+      const auto& r = body.reduced[k];
+      reductions_.push_back({&reduce_loops(r.op, held(dtype_of_value(body, r.value))), reduced_from(body, k)});
+    }
   }
   bool ready() const { return ready_; }
 
@@ -79,7 +78,7 @@ class NativeLoop final : public LoopCode {
 
  private:
   static constexpr int64_t kPartials = 64;
-  static constexpr size_t kWidest = 64;
+  static constexpr size_t kWidest = 64, kWidestElement = 8;
 
   struct Input {
     size_t size;
@@ -88,6 +87,10 @@ class NativeLoop final : public LoopCode {
   struct Output {
     size_t size;
     bool stream;
+  };
+  struct Reducing {
+    const ReduceLoops* loops;
+    ReducedFrom from;
   };
 
   void run_range(Function f, const void* const* in, void* const* out, int64_t begin, int64_t end) const {
@@ -119,7 +122,8 @@ class NativeLoop final : public LoopCode {
     for (size_t k = 0; k < n_out; ++k) at[n_in + k] = elements + (n_in + k) * kWidest;
     regular_.function(at, at + n_in, 0, lanes_);
     for (size_t k = 0; k < n_out; ++k) {
-      size_t size = k < outputs_.size() ? outputs_[k].size : reductions_[k - outputs_.size()]->size;
+      if (!out[k]) continue;
+      size_t size = k < outputs_.size() ? outputs_[k].size : reductions_[k - outputs_.size()].loops->size;
       std::memcpy(static_cast<std::byte*>(out[k]) + static_cast<size_t>(begin) * size, at[n_in + k], n * size);
     }
   }
@@ -148,14 +152,11 @@ class NativeLoop final : public LoopCode {
   void run_reducing(const void* const* in, void* const* out, void* const* reduced, int64_t n) const {
     size_t n_reduced = reductions_.size(), n_out = outputs_.size();
     if (n == 0) {
-      for (size_t k = 0; k < n_reduced; ++k) reductions_[k]->identity(reduced[k], 1);
+      for (size_t k = 0; k < n_reduced; ++k) reductions_[k].loops->identity(reduced[k], 1);
       return;
     }
-    size_t width = 0;
-    for (const auto* r : reductions_) width = std::max(width, r->size);
-    size_t tile_bytes = (static_cast<size_t>(std::min(n, kPiece)) * width + 63) / 64 * 64;
     bool many = n > kPiece;
-    size_t partial_bytes = many ? static_cast<size_t>(kPartials) * width : 0;
+    size_t tile_bytes = static_cast<size_t>(std::min(n, kPiece)) * kWidestElement, partial_bytes = many ? kPartials * kWidestElement : 0;
     Scratch memory(n_reduced * (tile_bytes + partial_bytes) + (n_out + n_reduced) * sizeof(void*));
     auto* tiles = memory.as<std::byte>();
     auto* partials = tiles + n_reduced * tile_bytes;
@@ -164,31 +165,35 @@ class NativeLoop final : public LoopCode {
     int64_t m = 0;
     for (int64_t i = 0; i < n; i += kPiece) {
       int64_t end = std::min(n, i + kPiece);
+      bool full = m == kPartials;
+      // Of an input first: an output may take its memory.
+      auto reduce = [&](bool inputs) {
+        for (size_t k = 0; k < n_reduced; ++k) {
+          const auto& [loops, from] = reductions_[k];
+          if ((from.kind == ReducedFrom::input) != inputs) continue;
+          const void* whole = from.kind == ReducedFrom::input ? in[from.index] : from.kind == ReducedFrom::output ? out[from.index] : at[n_out + k];
+          auto x = reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(whole) + static_cast<uintptr_t>(i) * loops->size);
+          std::byte* mine = partials + k * partial_bytes;
+          if (full) {
+            uint64_t all;
+            loops->row(mine, kPartials, &all);
+            std::memcpy(mine, &all, loops->size);
+          }
+          loops->row(x, end - i, many ? mine + static_cast<size_t>(full ? 1 : m) * loops->size : reduced[k]);
+        }
+      };
       // The function counts from element 0: a tile begins as far before itself.
       for (size_t k = 0; k < n_reduced; ++k) {
-        auto tile = reinterpret_cast<uintptr_t>(tiles + k * tile_bytes) - static_cast<uintptr_t>(i) * reductions_[k]->size;
-        at[n_out + k] = reinterpret_cast<void*>(tile);
+        bool tile = reductions_[k].from.kind == ReducedFrom::tile;
+        uintptr_t begin = reinterpret_cast<uintptr_t>(tiles + k * tile_bytes) - static_cast<uintptr_t>(i) * reductions_[k].loops->size;
+        at[n_out + k] = tile ? reinterpret_cast<void*>(begin) : nullptr;
       }
+      reduce(true);
       run_range(regular_.function, in, at, i, end);
-      bool full = m == kPartials;
-      for (size_t k = 0; k < n_reduced; ++k) {
-        const ReduceLoops& loops = *reductions_[k];
-        const std::byte* tile = tiles + k * tile_bytes;
-        if (!many) {
-          loops.row(tile, n, reduced[k]);
-          continue;
-        }
-        std::byte* mine = partials + k * partial_bytes;
-        if (full) {
-          uint64_t all;
-          loops.row(mine, kPartials, &all);
-          std::memcpy(mine, &all, loops.size);
-        }
-        loops.row(tile, end - i, mine + static_cast<size_t>(full ? 1 : m) * loops.size);
-      }
+      reduce(false);
       m = full ? 2 : m + 1;
     }
-    for (size_t k = 0; k < n_reduced && many; ++k) reductions_[k]->row(partials + k * partial_bytes, m, reduced[k]);
+    for (size_t k = 0; k < n_reduced && many; ++k) reductions_[k].loops->row(partials + k * partial_bytes, m, reduced[k]);
   }
 
   Native regular_, streaming_;
@@ -197,7 +202,7 @@ class NativeLoop final : public LoopCode {
   bool ready_;
   std::vector<Input> inputs_;
   std::vector<Output> outputs_;
-  std::vector<const ReduceLoops*> reductions_;
+  std::vector<Reducing> reductions_;
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 constexpr uint32_t kNever = ~uint32_t(0);
 constexpr size_t kMaxSteps = 1 << 14;
 constexpr int kMaxSlots = 512;
+constexpr size_t kMostCopies = 4;
 
 class Generator {
  public:
@@ -83,8 +84,14 @@ class Generator {
       for (int k = 0; k < n.n_in; ++k) ++uses_[n.in[k]];
       if (n.op == Op::input) last_input_ = std::max(last_input_, static_cast<Id>(i));
     }
-    home_.assign(g_.nodes.size(), -1);
-    pinned_.assign(g_.nodes.size(), -1);
+    size_t n = g_.nodes.size();
+    home_.assign(n, -1);
+    pinned_.assign(n, -1);
+    seen_.assign(n, 0);
+    last_.resize(n);
+    ready_.resize(n);
+    count_.resize(n);
+    values_.resize(n * kMostCopies);
   }
 
   bool constant(Id i) const { return g_.nodes[i].op == Op::constant; }
@@ -172,11 +179,30 @@ class Generator {
     return n.n_in;
   }
   size_t value_of(Id i, int copy) const {
-    return static_cast<size_t>(i) * static_cast<size_t>(unroll_) + static_cast<size_t>(g_.nodes[i].invariant ? 0 : copy);
+    return static_cast<size_t>(i) * kMostCopies + static_cast<size_t>(g_.nodes[i].invariant ? 0 : copy);
   }
 
+  /// The nodes of these steps and of their operands. Tables of nodes are set only for them, for there may be many parts.
+  void collect(Steps steps) {
+    touched_.clear();
+    ++epoch_;
+    auto touch = [&](Id i) {
+      if (seen_[i] == epoch_) return;
+      seen_[i] = epoch_;
+      touched_.push_back(i);
+    };
+    for (const Step& s : steps) {
+      Id ids[4];
+      int n = operands(s, ids);
+      for (int q = 0; q < n; ++q) touch(ids[q]);
+      if (!s.store) touch(s.id);
+    }
+  }
+
+  /// Who uses what next.
   void find_uses(Steps steps, const std::vector<Id>& live_out) {
-    last_.assign(g_.nodes.size(), kNever);
+    collect(steps);
+    for (Id i : touched_) last_[i] = kNever;
     for (Id i : live_out) last_[i] = static_cast<uint32_t>(steps.size());
     for (size_t at = steps.size(); at-- > 0;) {
       Step& s = steps[at];
@@ -238,15 +264,16 @@ class Generator {
   void choose_unroll(Steps steps) {
     find_pressure(steps);
     constexpr double kLookAhead = 100, kEachCycle = 2.2;
-    std::vector<float> ready(g_.nodes.size(), 0);
+    constexpr size_t kMany = 1500;  // Whose code would be large.
+    for (Id i : touched_) ready_[i] = 0;
     double longest = 1, n = 1;
     for (const Step& s : steps) {
       if (s.store) continue;
       const Node& node = g_.nodes[s.id];
       float start = 0;
-      for (int k = 0; k < node.n_in; ++k) start = std::max(start, ready[node.in[k]]);
-      ready[s.id] = start + static_cast<float>(latency(node));
-      longest = std::max<double>(longest, ready[s.id]);
+      for (int k = 0; k < node.n_in; ++k) start = std::max(start, ready_[node.in[k]]);
+      ready_[s.id] = start + static_cast<float>(latency(node));
+      longest = std::max<double>(longest, ready_[s.id]);
       ++n;
     }
     double wanted = longest * kEachCycle / n, given = kLookAhead / n;
@@ -254,21 +281,21 @@ class Generator {
     auto fits = [&](int u) {
       return u * peak_[0] + 2 <= n_vectors && (n_masks == 0 || u * peak_[1] <= n_masks + 2) && n * u < 5000;
     };
-    unroll_ = n > 12 && given >= wanted && fits(2) ? 2 : fits(4) ? 4 : fits(2) ? 2 : 1;
+    unroll_ = (n > 12 && given >= wanted) || n_reachable_ > kMany ? (fits(2) ? 2 : 1) : fits(4) ? 4 : fits(2) ? 2 : 1;
   }
 
   void pin(Steps steps) {
     int room = std::popcount(files_[0].usable) - std::max(unroll_ * peak_[0] + 1, 5);
     if (room <= 0) return;
     std::vector<std::pair<int, Id>> wanted;
-    std::vector<int> count(g_.nodes.size(), 0);
+    for (Id i : touched_) count_[i] = 0;
     for (const Step& s : steps) {
       Id ids[4];
       int n = operands(s, ids);
-      for (int k = 0; k < n; ++k) count[ids[k]] += g_.nodes[ids[k]].invariant;
+      for (int k = 0; k < n; ++k) count_[ids[k]] += g_.nodes[ids[k]].invariant;
     }
-    for (Id i = 0; i < g_.nodes.size(); ++i) {
-      if (count[i] && enc_.file(g_.nodes[i].type) == 0) wanted.push_back({-count[i], i});
+    for (Id i : touched_) {
+      if (count_[i] && enc_.file(g_.nodes[i].type) == 0) wanted.push_back({-count_[i], i});
     }
     std::sort(wanted.begin(), wanted.end());
     for (auto [n, i] : wanted) {
@@ -301,7 +328,7 @@ class Generator {
     if (constant(i) && (n.bits == 0 || is_mask(n.type))) enc_.load_constant(n.type, n.bits, reg);
     else enc_.load(n.type, reg, home(i, copy));
   }
-  Id node_of(size_t value) const { return static_cast<Id>(value / static_cast<size_t>(unroll_)); }
+  static Id node_of(size_t value) { return static_cast<Id>(value / kMostCopies); }
   bool has_home(Id i) const { return constant(i) || home_[i] >= 0 || tile_of_[i] >= 0; }
 
   int take(int file) {
@@ -342,7 +369,7 @@ class Generator {
 
   void run_loops(Steps steps) {
     for (int f : {0, 1}) files_[f].usable = enc_.registers(f);
-    pinned_.assign(g_.nodes.size(), -1);
+    for (Id i : touched_) pinned_[i] = -1;
     find_uses(steps, {});
     choose_unroll(steps);
     pin(steps);
@@ -356,7 +383,7 @@ class Generator {
   }
 
   void run_steps(Steps steps) {
-    values_.assign(g_.nodes.size() * static_cast<size_t>(unroll_), {});
+    for (Id i : touched_) std::fill_n(&values_[value_of(i, 0)], unroll_, Value());
     for (File& f : files_) {
       f.free = f.usable;
       f.locked = 0;
@@ -481,7 +508,7 @@ class Generator {
     find_uses(steps, live_out);
     run_steps(steps);
     for (Id i : live_out) {
-      Value& value = values_[i];
+      Value& value = values_[value_of(i, 0)];
       if (value.slot < 0) {
         value.slot = new_slot();
         enc_.save(g_.nodes[i].type, value.reg, {Place::frame, value.slot});
@@ -501,6 +528,11 @@ class Generator {
   int unroll_ = 1, n_slots_ = 0;
   std::vector<int> free_slots_;
   std::vector<Value> values_;
+  std::vector<Id> touched_;
+  std::vector<uint32_t> seen_;
+  uint32_t epoch_ = 0;
+  std::vector<float> ready_;
+  std::vector<int> count_;
   std::vector<Step> body_;
   std::vector<std::pair<size_t, size_t>> parts_;  ///< Of the body: one loop each.
   Tiles tiles_;

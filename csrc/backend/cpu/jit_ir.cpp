@@ -27,6 +27,7 @@ bool commutes(Op op) {
     case Op::mul:
     case Op::fma:
     case Op::fnma:
+    case Op::fms:
     case Op::and_:
     case Op::or_:
     case Op::xor_:
@@ -73,12 +74,22 @@ Id Graph::insert(const Node& n) {
   return id;
 }
 
+Id Graph::negated(Id i) const {
+  const Node& n = nodes[i];
+  uint64_t sign = lane_size(n.type) == 8 ? uint64_t(1) << 63 : uint64_t(1) << 31;
+  return n.op == Op::xor_ && is_constant(n.in[1]) && nodes[n.in[1]].bits == sign ? n.in[0] : i;
+}
+
 Id Graph::add(Op op, Type type, std::initializer_list<Id> in, uint16_t imm) {
   Node n;
   n.op = op;
   n.type = type;
   n.imm = imm;
   for (Id i : in) n.in[n.n_in++] = i;
+  if (op == Op::fma && negated(n.in[2]) != n.in[2]) {
+    n.op = op = Op::fms;
+    n.in[2] = negated(n.in[2]);
+  }
   // Constants second: there they can be read from memory.
   if (commutes(op) && is_constant(n.in[0]) && !is_constant(n.in[1])) std::swap(n.in[0], n.in[1]);
   return insert(n);

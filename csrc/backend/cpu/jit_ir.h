@@ -1,7 +1,7 @@
 // jit_ir.h — what the code generator works on: straight-line code over vectors, in SSA form, for one step of a loop.
 //
 // A node's number is its place in Graph::nodes; operands have smaller numbers. Equal nodes are one node: add() finds
-// the earlier one. What a processor lacks is made of what it has as nodes are added (ir.cpp), so encoders know few
+// the earlier one. What a processor lacks is made of what it has as nodes are added (jit_ir.cpp), so encoders know few
 // operations. All lanes of a step are computed alike; a step has as many lanes as the widest type's register holds.
 #pragma once
 
@@ -24,7 +24,7 @@ enum class Op : uint8_t {
   input,     ///< The next elements of input `imm`, from memory of dtype `memory`.
   scalar,    ///< The one element of input `imm`.
   constant,  ///< `bits` in every lane; for masks 0 or 1.
-  add, sub, mul, div, min, max, fma, fnma, sqrt,
+  add, sub, mul, div, min, max, fma, fnma, fms, sqrt,  ///< a * b + c, c - a * b, a * b - c.
   round,     ///< To a whole number; imm: Rounding.
   scale,     ///< a * 2^b.
   and_, or_, xor_, andn,  ///< Of bits; andn: ~a & b.
@@ -103,6 +103,8 @@ class Graph {
   bool wide() const { return wide_; }
 
  private:
+  /// x where the node is -x; else the node itself.
+  Id negated(Id i) const;
   Id insert(const Node& n);
   void grow();
   std::vector<uint32_t> table_;  // Hash table of node numbers + 1.

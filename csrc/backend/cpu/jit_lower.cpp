@@ -56,27 +56,29 @@ class Lowering {
   Lowering(const LoopBody& body, Graph& g) : body_(body), g_(g) {}
 
   bool run() {
-    for (size_t i = 0; i < body_.inputs.size(); ++i) dtypes_.push_back(body_.inputs[i].dtype);
-    for (const Constant& c : body_.constants) dtypes_.push_back(c.dtype);
-    for (const Instr& s : body_.code) dtypes_.push_back(s.out);
-    for (Dtype t : dtypes_) {
-      if (is_complex(t)) return false;
+    size_t n = body_.inputs.size() + body_.constants.size() + body_.code.size();
+    for (size_t v = 0; v < n; ++v) {
+      dtypes_.push_back(dtype_of_value(body_, v));
+      if (is_complex(dtypes_[v])) return false;
     }
     ids_.assign(dtypes_.size(), kNone);
     size_t first = body_.inputs.size() + body_.constants.size();
     for (size_t i = 0; i < body_.code.size(); ++i) {
       if (!instruction(body_.code[i], ids_[first + i]) || g_.refused) return false;
     }
-    uint16_t n = 0;
+    uint16_t place = 0;
+    auto store = [&](uint16_t v, Dtype memory, bool stream) {
+      Id value = get(v);
+      if (memory == Dtype::bool_) value = g_.mask(value, Type::m32);
+      g_.stores.push_back({value, memory, place, stream});
+    };
     for (const auto& o : body_.outputs) {
-      Id value = get(o.value);
-      if (dtypes_[o.value] == Dtype::bool_) value = g_.mask(value, Type::m32);
-      g_.stores.push_back({value, dtypes_[o.value], n++, o.stream});
+      store(o.value, dtypes_[o.value], o.stream);
+      ++place;
     }
-    for (const auto& r : body_.reduced) {
-      Id value = get(r.value);
-      if (dtypes_[r.value] == Dtype::bool_) value = g_.mask(value, Type::m32);
-      g_.stores.push_back({value, held(dtypes_[r.value]), n++, false});
+    for (size_t k = 0; k < body_.reduced.size(); ++k, ++place) {
+      uint16_t v = body_.reduced[k].value;
+      if (reduced_from(body_, k).kind == ReducedFrom::tile) store(v, held(dtypes_[v]), false);
     }
     return !g_.refused && !g_.stores.empty();
   }
@@ -318,6 +320,22 @@ class Lowering {
 };
 
 }  // namespace
+
+Dtype dtype_of_value(const LoopBody& body, size_t value) {
+  if (value < body.inputs.size()) return body.inputs[value].dtype;
+  value -= body.inputs.size();
+  return value < body.constants.size() ? body.constants[value].dtype : body.code[value - body.constants.size()].out;
+}
+
+ReducedFrom reduced_from(const LoopBody& body, size_t k) {
+  uint16_t v = body.reduced[k].value;
+  if (is_half(dtype_of_value(body, v))) return {};
+  if (v < body.inputs.size() && !body.inputs[v].scalar) return {ReducedFrom::input, v};
+  for (size_t o = 0; o < body.outputs.size(); ++o) {
+    if (body.outputs[o].value == v) return {ReducedFrom::output, static_cast<uint16_t>(o)};
+  }
+  return {};
+}
 
 bool lower(const LoopBody& body, Graph& graph) {
   building = &graph;

@@ -6,9 +6,18 @@
 
 namespace mx::cpu::jit {
 
-/// Adds the body's operations and stores to `graph`; the operands of reductions are stored as outputs behind those of the body.
+/// Where the elements of a reduction are to be found: in memory anyway, or written to a tile for it.
+struct ReducedFrom {
+  enum Kind : uint8_t { input, output, tile } kind = tile;
+  uint16_t index = 0;
+};
+ReducedFrom reduced_from(const LoopBody& body, size_t k);
+
+/// Adds the body's operations and stores to `graph`; the operands of reductions that go to tiles are outputs behind those of the body.
 /// False if there is something in it that is not generated: tiles run it then.
 bool lower(const LoopBody& body, Graph& graph);
+
+Dtype dtype_of_value(const LoopBody& body, size_t value);
 
 /// The dtype in which values of dtype t are computed: float32 for float16 and bfloat16.
 inline Dtype held(Dtype t) { return t == Dtype::float16 || t == Dtype::bfloat16 ? Dtype::float32 : t; }

@@ -11,12 +11,15 @@ namespace mx::cpu::loops {
 namespace {
 
 #if defined(__x86_64__)
-const VectorLoops& vector_loops(float) { return best_of(vector_loops_avx512_f32, vector_loops_avx2_f32, vector_loops_baseline_f32); }
-const VectorLoops& vector_loops(double) { return best_of(vector_loops_avx512_f64, vector_loops_avx2_f64, vector_loops_baseline_f64); }
+#define BEST(NAME) best_of(NAME(avx512), NAME(avx2), NAME(baseline))
 #else
-const VectorLoops& vector_loops(float) { return vector_loops_baseline_f32; }
-const VectorLoops& vector_loops(double) { return vector_loops_baseline_f64; }
+#define BEST(NAME) NAME(baseline)
 #endif
+
+#define F32_LOOPS(SET) vector_loops_##SET##_f32
+#define F64_LOOPS(SET) vector_loops_##SET##_f64
+const VectorLoops& vector_loops(float) { return BEST(F32_LOOPS); }
+const VectorLoops& vector_loops(double) { return BEST(F64_LOOPS); }
 
 template <class R>
 Loop find(ElementwiseCode code) {
@@ -26,6 +29,17 @@ Loop find(ElementwiseCode code) {
 }
 
 }  // namespace
+
+#define F32_EXP(SET) exp_loops_##SET##_f32
+#define F64_EXP(SET) exp_loops_##SET##_f64
+template <>
+const ExpLoops<float>& exp_loops<float>() {
+  return BEST(F32_EXP);
+}
+template <>
+const ExpLoops<double>& exp_loops<double>() {
+  return BEST(F64_EXP);
+}
 
 Loop find_float32(ElementwiseCode code) { return find<float>(code); }
 Loop find_float64(ElementwiseCode code) { return find<double>(code); }

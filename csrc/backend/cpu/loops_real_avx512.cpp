@@ -17,6 +17,8 @@ namespace {
 
 constinit const VectorLoops vector_loops_avx512_f32 = make_loops<F32>();
 constinit const VectorLoops vector_loops_avx512_f64 = make_loops<F64>();
+constinit const ExpLoops<float> exp_loops_avx512_f32 = {sum_of_exp<F32>, scaled_exp<F32>};
+constinit const ExpLoops<double> exp_loops_avx512_f64 = {sum_of_exp<F64>, scaled_exp<F64>};
 
 }  // namespace mx::cpu::loops
 

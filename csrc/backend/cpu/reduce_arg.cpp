@@ -35,7 +35,6 @@ MX_INLINE bool better(T x, T y) {
 /// The place of the first element that is `best` (or NaN, if that is).
 template <class T>
 MX_CLONES int64_t find_first(const T* x, int64_t n, T best) {
-  constexpr int64_t block = 64;
   auto is_best = [best](T e) __attribute__((always_inline)) {
     if constexpr (std::is_same_v<T, complex64_t>) {
       bool e_nan = e.real() != e.real() || e.imag() != e.imag();
@@ -46,10 +45,22 @@ MX_CLONES int64_t find_first(const T* x, int64_t n, T best) {
     }
   };
   int64_t i = 0;
-  for (; i + block <= n; i += block) {
-    uint8_t found = 0;
-    for (int64_t j = 0; j < block; ++j) found |= static_cast<uint8_t>(is_best(x[i + j]));
-    if (found) break;
+  if constexpr (std::is_arithmetic_v<T>) {
+    // Bits are compared, which find everything but zeros of either sign and NaNs: those one by one.
+    using U = std::conditional_t<sizeof(T) == 1, uint8_t, std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
+    constexpr int64_t block = 256 / static_cast<int64_t>(sizeof(T));
+    U wanted, bits[block];
+    __builtin_memcpy(&wanted, &best, sizeof(wanted));
+    bool alike = std::is_integral_v<T> || (best == best && best != T(0));
+    for (; alike && i + block <= n; i += block) {
+      __builtin_memcpy(bits, x + i, sizeof(bits));
+      U found = 0;
+      for (int64_t j = 0; j < block; ++j) found |= static_cast<U>(bits[j] == wanted);
+      if (!found) continue;
+      U first = block - 1;
+      for (int64_t j = 0; j < block; ++j) first = std::min(first, bits[j] == wanted ? static_cast<U>(j) : static_cast<U>(block - 1));
+      return i + static_cast<int64_t>(first);
+    }
   }
   while (i < n - 1 && !is_best(x[i])) ++i;
   return i;
@@ -126,9 +137,11 @@ class Searcher {
     parallel_for(kept * n_chunks, std::max<int64_t>(1, kChunk / 2 / chunk), [&](int64_t begin, int64_t end) {
       alignas(64) std::byte gathered[kPiece * 8];
       alignas(64) std::byte converted[kPiece * 8];
-      for (int64_t u = begin; u < end; ++u) {
+      Walk w(plan_.kept, begin % kept);
+      for (int64_t u = begin; u < end; ++u, w.advance(1)) {
+        if (w.index == kept) w = Walk(plan_.kept);
         int64_t first = u / kept * chunk, last = std::min(n_, first + chunk);
-        const std::byte* base = in_.bytes() + Walk(plan_.kept, u % kept).offset(0) * in_size_;
+        const std::byte* base = in_.bytes() + w.offset(0) * in_size_;
         const int64_t piece = stride_ == 1 && !load_ ? 8 * kPiece : kPiece;
         for (int64_t i = first; i < last; i += piece) {
           int64_t m = std::min(piece, last - i);

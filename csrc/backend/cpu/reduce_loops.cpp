@@ -156,14 +156,44 @@ MX_CLONES void row(const void* x, int64_t n, void* acc) {
   *static_cast<T*>(acc) = lane[0];
 }
 
+// The same for columns: acc[j] with x[j], x[stride + j], ... of four rows. Extremes may be taken twice, so after false
+// everything can be done again.
+template <class T, bool largest>
+MX_INLINE bool column_extremes_but_nan(const T* p, int64_t stride, int64_t n, T* y) {
+  typedef T V __attribute__((vector_size(64)));
+  constexpr int64_t lanes = 64 / sizeof(T);
+  auto improve = [](V& best, const V& x) __attribute__((always_inline)) { best = largest ? (x > best ? x : best) : (x < best ? x : best); };
+  V sums{};
+  for (int64_t j = 0; j + lanes <= n; j += lanes) {
+    V x[4], best;
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) __builtin_memcpy(&x[k], p + k * stride + j, sizeof(V));
+    __builtin_memcpy(&best, y + j, sizeof(V));
+    sums += (x[0] + x[1]) + (x[2] + x[3]);
+    improve(x[0], x[1]);
+    improve(x[2], x[3]);
+    improve(x[0], x[2]);
+    improve(best, x[0]);
+    __builtin_memcpy(y + j, &best, sizeof(V));
+  }
+  T all = 0;
+  for (int64_t k = 0; k < lanes; ++k) all += sums[k];
+  return all == all;
+}
+
 template <class T, class Op>
 MX_CLONES void column(const void* x, int64_t stride, int64_t rows, int64_t n, void* acc) {
   const T* p = static_cast<const T*>(x);
   T* y = static_cast<T*>(acc);
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+    int64_t done = 0;
+    if constexpr (std::is_floating_point_v<T> && (std::is_same_v<Op, Max<T>> || std::is_same_v<Op, Min<T>>)) {
+      constexpr int64_t lanes = 64 / sizeof(T);
+      if (column_extremes_but_nan<T, std::is_same_v<Op, Max<T>>>(p, stride, n, y)) done = n / lanes * lanes;
+    }
     MX_INDEPENDENT
-    for (int64_t j = 0; j < n; ++j) {
+    for (int64_t j = done; j < n; ++j) {
       y[j] = Op::of(y[j], Op::of(Op::of(p[j], p[stride + j]), Op::of(p[2 * stride + j], p[3 * stride + j])));
     }
   }

@@ -270,15 +270,19 @@ void scan_lanes(const typename Op::In* in, typename Op::Out* out, int64_t n, int
   }
 }
 
-// Whether long rows of Op are scanned in blocks (scan_blocks.h): numbers of 4 and 8 bytes, complex excepted.
+// Whether long rows of Op are scanned in blocks (scan_blocks.h): numbers of 4 and 8 bytes, complex excepted; and by what.
 template <class Op>
-constexpr RowScan row_scan = nullptr;
+struct InBlocks : std::false_type {};
 template <class T>
   requires(std::is_arithmetic_v<T> && sizeof(T) >= 4)
-constexpr RowScan row_scan<Sum<T>> = scan_sums<T>;
+struct InBlocks<Sum<T>> : std::true_type {
+  static constexpr RowScan scan = scan_sums<T>;
+};
 template <class T, bool Max>
   requires(std::is_arithmetic_v<T> && sizeof(T) >= 4)
-constexpr RowScan row_scan<Extreme<T, Max>> = scan_extremes<T, Max>;
+struct InBlocks<Extreme<T, Max>> : std::true_type {
+  static constexpr RowScan scan = scan_extremes<T, Max>;
+};
 
 // Signed integers share the code of unsigned ones: the bits are the same.
 template <class T>
@@ -295,13 +299,13 @@ void run_scan(const Task& task) {
   Around a(result.shape(), p.axis);
   int64_t way = p.reverse ? -1 : 1, last = p.reverse ? a.n - 1 : 0;
   if (a.inner == 1) {
-    if constexpr (row_scan<Op> != nullptr) {
+    if constexpr (InBlocks<Op>()) {
       if (a.n >= 64) {
         // An exclusive scan is an inclusive one moved by one element.
         int64_t moved = p.inclusive ? 0 : 1, from = p.reverse ? moved : 0, to = p.reverse ? 0 : moved;
         auto row = [&](int64_t r) {
           if (moved) out[r * a.n + last] = Op::value(Op::start());
-          row_scan<Op>(in + r * a.n + from, out + r * a.n + to, a.n - moved, p.reverse);
+          InBlocks<Op>::scan(in + r * a.n + from, out + r * a.n + to, a.n - moved, p.reverse);
         };
         if (a.outer == 1) return row(0);
         parallel_for(a.outer, std::max<int64_t>(1, 8192 / a.n), [&](int64_t begin, int64_t end) {

@@ -28,6 +28,7 @@ struct Lanes {
 template <class T>
 struct Add {
   static constexpr T start = T(0);
+  static constexpr bool forgets_nan = false;
   // y = x op y, for numbers and vectors of them.
   template <class V>
   static MX_INLINE void apply(const V& x, V& y) { y = x + y; }
@@ -38,17 +39,30 @@ struct Best {
   static constexpr T least = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
   static constexpr T most = Limits::has_infinity ? Limits::infinity() : Limits::max();
   static constexpr T start = Max ? least : most;
-  // Comparisons with NaN choose y.
+  // A comparison with NaN chooses y: blocks that hold one are scanned again.
+  static constexpr bool forgets_nan = Limits::has_infinity;
   template <class V>
-  static MX_INLINE void apply(const V& x, V& y) {
-    V best = Max ? (x > y ? x : y) : (x < y ? x : y);
-    if constexpr (Limits::has_infinity) {
-      y = x != x ? x : best;
-    } else {
-      y = best;
-    }
-  }
+  static MX_INLINE void apply(const V& x, V& y) { y = Max ? (x > y ? x : y) : (x < y ? x : y); }
 };
+
+// The same one number after the other, with NaN.
+template <class T, class Op>
+MX_INLINE void apply_one(T before, T& y) {
+  T x = y;
+  Op::apply(before, y);
+  if constexpr (Op::forgets_nan) y = before != before ? before : x != x ? x : y;
+}
+template <class T, class Op>
+T scan_slowly(const T* in, T* out, int64_t n, bool backwards) {
+  T total = Op::start;
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t at = backwards ? n - 1 - i : i;
+    T y = in[at];
+    apply_one<T, Op>(total, y);
+    out[at] = total = y;
+  }
+  return total;
+}
 
 template <class T, class Op, int Shift, int... I>
 MX_INLINE void apply_shifted(typename Lanes<T>::V& v, std::integer_sequence<int, I...>) {
@@ -68,10 +82,12 @@ MX_CLONES T scan_block(const T* in, T* out, int64_t n, bool backwards) {
   constexpr auto lanes = std::make_integer_sequence<int, w>();
   T total = Op::start;
   int64_t whole = n / w * w;
+  V sum{};
   for (int64_t i = 0; i < whole; i += w) {
     int64_t at = backwards ? n - i - w : i;
     V v;
     std::memcpy(&v, in + at, sizeof(V));
+    if constexpr (Op::forgets_nan) sum += v;
     if (backwards) reverse_lanes<T>(v, lanes);
     apply_shifted<T, Op, 1>(v, lanes);
     apply_shifted<T, Op, 2>(v, lanes);
@@ -86,14 +102,25 @@ MX_CLONES T scan_block(const T* in, T* out, int64_t n, bool backwards) {
   for (int64_t i = whole; i < n; ++i) {
     int64_t at = backwards ? n - 1 - i : i;
     T y = in[at];
+    if constexpr (Op::forgets_nan) sum[0] += y;
     Op::apply(total, y);
     out[at] = total = y;
+  }
+  if constexpr (Op::forgets_nan) {
+    // The sum is NaN if an element is (or if infinities meet).
+    T all = 0;
+    for (int k = 0; k < w; ++k) all += sum[k];
+    if (all != all) return scan_slowly<T, Op>(in, out, n, backwards);
   }
   return total;
 }
 
 template <class T, class Op>
 MX_CLONES void apply_to_all(T before, T* x, int64_t n) {
+  if (before != before) {
+    for (int64_t i = 0; i < n; ++i) x[i] = before;
+    return;
+  }
   for (int64_t i = 0; i < n; ++i) {
     T y = x[i];
     Op::apply(before, y);
@@ -125,7 +152,7 @@ void scan_row(const T* in, T* out, int64_t n, bool backwards) {
     for (int64_t b = part; b < end_part; ++b) {
       T total = totals[size_t(b)];
       totals[size_t(b)] = before;
-      Op::apply(before, total);
+      apply_one<T, Op>(before, total);
       before = total;
     }
     parallel_for(end_part - part, 1, [&](int64_t begin, int64_t end) {

@@ -41,7 +41,8 @@ MX_INLINE F exp_in_range(F x) {
     p = horner(r, 2.1023845996172844e-9, 2.5116123421064195e-8, 2.7556949590589045e-7, 2.7557222628339317e-6, 2.4801587660056141e-5,
                0.00019841269909140385, 0.0013888888888744795, 0.0083333333333116821, 0.041666666666666859, 0.16666666666666691, 0.5);
   }
-  return scale(fma(fma(p, r, one), r, one), n);
+  // The same sum; which way rounds less depends on what a multiplication and an addition are.
+  return scale(is_fused<F> ? fma(fma(p, r, one), r, one) : fma(r * r, p, r) + one, n);
 }
 
 /// From here on e^x is 0, from there on infinite.
