@@ -17,6 +17,8 @@
 #include "compile/compiled_body.h"
 #include "compile/pending.h"
 #include "graph/marker.h"
+#include "ops/composite_params.h"
+#include "ops/fast_params.h"
 #include "runtime/backend.h"
 
 namespace mx {
@@ -112,6 +114,13 @@ std::shared_ptr<const Plan> make_plan(const Pending& p) {
     if (done[c] >= 0) plan->ops[static_cast<size_t>(done[c])].members.push_back(static_cast<int>(c));
   }
   return plan;
+}
+
+bool sums(const Primitive& p) {
+  for (const Primitive* q : {&sum_p, &prod_p, &softmax_p, &logsumexp_p, &fast::layer_norm_p, &fast::layer_norm_vjp_p, &fast::rms_norm_p, &fast::rms_norm_vjp_p}) {
+    if (&p == q) return true;
+  }
+  return false;
 }
 
 /// One run of a plan.
@@ -210,6 +219,10 @@ class Plans {
   /// Whether it is worth a plan now.
   bool worth(const Pending& p) {
     if (p.work() >= kLargeWork) return true;
+    // Fused sums are rounded in another order. The first evaluation must not differ from later ones.
+    for (const CallRef& c : p.calls()) {
+      if (sums(*c->primitive)) return true;
+    }
     size_t& seen = seen_[p.hash() % kSeen];
     bool again = seen == p.hash();
     seen = p.hash();

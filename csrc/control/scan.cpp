@@ -9,6 +9,7 @@
 #include "ops/elementwise.h"
 #include "ops/movement.h"
 #include "runtime/eval.h"
+#include "transforms/pieces.h"
 
 namespace mx {
 
@@ -190,9 +191,16 @@ Arrays pull_scan(const ScanLoopParams& p, const Call& c, const Outs& cts, const 
       sent.push_back(i);
     }
   }
-  for (size_t k : carries) xs.push_back(cts[at.history(k)]);
+  // Those that come in at each step, mostly none for the carries.
+  std::vector<size_t> added;
+  for (size_t i = 0; i < carries.size(); ++i) {
+    const array& ct = cts[at.history(carries[i])];
+    if (is_zeros(ct)) continue;
+    added.push_back(i);
+    xs.push_back(ct);
+  }
   for (size_t k = 0; k < at.n_y; ++k) {
-    if (!is_inexact(cts[at.n_carry + k].dtype())) continue;
+    if (!is_inexact(cts[at.n_carry + k].dtype()) || is_zeros(cts[at.n_carry + k])) continue;
     ys.push_back(at.n_carry + k);
     xs.push_back(cts[at.n_carry + k]);
   }
@@ -203,12 +211,16 @@ Arrays pull_scan(const ScanLoopParams& p, const Call& c, const Outs& cts, const 
     next += at.n_in;
     for (size_t i = 0; i < carries.size(); ++i) out_cts[carries[i]] = in[i];
     size_t histories = next;
-    next += carries.size();
+    next += added.size();
     for (size_t k : ys) out_cts[k] = in[next++];
     Arrays found = pull_body(p.body, all, out_cts, of_step), result;
+    for (size_t i : carries) result.push_back(found[i]);
+    for (size_t k = 0; k < added.size(); ++k) {
+      array& ct = result[added[k]];
+      ct = ct.defined() ? add(ct, in[histories + k]) : in[histories + k];
+    }
     for (size_t i = 0; i < carries.size(); ++i) {
-      const array& ct = found[carries[i]];
-      result.push_back(ct.defined() ? add(ct, in[histories + i]) : in[histories + i]);
+      if (!result[i].defined()) result[i] = zeros_like(in[i]);
     }
     for (size_t i = 0; i < sums.size(); ++i) {
       const array& before = in[carries.size() + i];

@@ -13,6 +13,7 @@
 #include "ops/cast.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
+#include "transforms/pieces.h"
 #include "transforms/rules.h"
 
 namespace mx {
@@ -47,7 +48,7 @@ Arrays pull(const Arrays& outputs, const Arrays& cotangents, const Arrays& sourc
   PointerMap<array> reached;
   auto arrive = [&](const array& at, array ct) {
     array& sum = reached[at.node()];
-    sum = sum.defined() ? add(sum, ct) : std::move(ct);
+    sum = sum.defined() ? sum_of_pieces(sum, ct) : std::move(ct);
   };
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (cotangents[i].defined() && outputs[i].defined() && is_inexact(outputs[i].dtype())) arrive(outputs[i], cotangents[i]);

@@ -242,7 +242,8 @@ def test_compiled_programs_with_reductions_give_what_their_steps_give(spec, prog
     args = make([(dtype, shape, layouts[k]) for k in range(n)], seed)
     f = lambda *args: run_rows(program, args)  # noqa: E731
     if gradient and dtype == "float64":
-        loss = lambda *args: sum(mx.sum(mx.tanh(v)) for v in run_rows([s for s in program if "max" not in s[0] and s[0] not in ("min", "where")], args))  # noqa: E731
+        smooth = [s for s in program if "max" not in s[0] and s[0] not in ("min", "where")]
+        loss = lambda *args: sum((mx.sum(mx.tanh(v)) for v in run_rows(smooth, args)), mx.sum(args[0]))  # noqa: E731
         f = lambda *args: mx.grad(loss, argnums=list(range(n)))(*args)  # noqa: E731
     want = f(*args)
     for x in want:
@@ -276,6 +277,16 @@ def test_results_do_not_depend_on_the_number_of_threads():
     seen = {subprocess.run([sys.executable, "-c", child], env={**os.environ, "MXFORM_NUM_THREADS": n}, capture_output=True, text=True,
                            check=True).stdout for n in ("1", "2", "3")}
     assert len(seen) == 1
+
+
+def test_sums_of_many_elements_stay_accurate():
+    rng = np.random.default_rng(0)
+    for shape in [(200000, 64), (3, 1000000)]:
+        x = rng.random(shape, dtype=np.float32)
+        rows, columns, all_ = mx.compile(lambda x: (mx.sum(x * 1.5, axis=1), mx.sum(x * 1.5, axis=0), mx.sum(x * 1.5)))(mx.array(x))
+        want = x.astype(np.float64) * 1.5
+        for got, axis in ((rows, 1), (columns, 0), (all_, None)):
+            np.testing.assert_allclose(np.array(got), want.sum(axis), rtol=1e-6)
 
 
 def test_equal_elements_have_no_norm():

@@ -26,6 +26,7 @@ constexpr int64_t kMostChunks = 64;        // Ranges of rows with column sums of
 constexpr int64_t kTinyRow = 32;           // Rows shorter than this are run many at a time.
 constexpr int64_t kLongRow = 1 << 18;      // Rows longer than this are cut into pieces,
 constexpr int64_t kFewRows = 16;           // and long ones too if there are fewer than this.
+constexpr int64_t kSumRows = 64;           // Rows that column sums add one after another.
 constexpr double kWorth = 4000;            // Nanoseconds worth a thread.
 
 int64_t up(int64_t n_bytes) { return (n_bytes + 63) & ~int64_t(63); }
@@ -374,16 +375,21 @@ class Rows {
     Scratch partials(static_cast<size_t>(bytes));
     auto of = [&](size_t k, int64_t chunk) { return partials.as<std::byte>() + first[k] + chunk * up(n * size(plan_.columns[k].work)); };
     auto column_loops = [&](size_t k) -> const ReduceLoops& { return reduce_loops(plan_.columns[k].op, plan_.columns[k].work); };
+    // Some rows are added one after another, then what they gave: errors grow with both numbers, not with their product.
+    int64_t per_sum = std::max(block_, kSumRows / block_ * block_);
     parallel_for(n_chunks, 1, [&](int64_t begin, int64_t end) {
-      Scratch memory(static_cast<size_t>(room_));
+      Scratch memory(static_cast<size_t>(room_ + up(n * 8) * static_cast<int64_t>(n_columns)));
       std::vector<std::byte*> columns(n_columns);
+      for (size_t k = 0; k < n_columns; ++k) columns[k] = memory.as<std::byte>() + room_ + static_cast<int64_t>(k) * up(n * 8);
       for (int64_t chunk = begin; chunk < end; ++chunk) {
-        for (size_t k = 0; k < n_columns; ++k) {
-          columns[k] = of(k, chunk);
-          column_loops(k).identity(columns[k], n);
-        }
+        for (size_t k = 0; k < n_columns; ++k) column_loops(k).identity(of(k, chunk), n);
         int64_t last = std::min(c_.n_rows, (chunk + 1) * per_chunk);
-        for (int64_t r = chunk * per_chunk; r < last; r += block_) run_block(memory.as<std::byte>(), r, std::min(block_, last - r), columns.data());
+        for (int64_t first_row = chunk * per_chunk; first_row < last; first_row += per_sum) {
+          int64_t until = std::min(last, first_row + per_sum);
+          for (size_t k = 0; k < n_columns; ++k) column_loops(k).identity(columns[k], n);
+          for (int64_t r = first_row; r < until; r += block_) run_block(memory.as<std::byte>(), r, std::min(block_, until - r), columns.data());
+          for (size_t k = 0; k < n_columns; ++k) column_loops(k).column(columns[k], 0, 1, n, of(k, chunk));
+        }
       }
       stream_fence();
     });
