@@ -47,7 +47,7 @@ struct Group {
 /// would not pay. `escapes`: slots that something outside reads.
 class GroupWriter {
  public:
-  GroupWriter(const Subgraph& g, const SlotTable& slots, const Numbers& numbers, const std::vector<bool>& escapes, const Arrays& captured)
+  GroupWriter(Subgraph& g, const SlotTable& slots, const Numbers& numbers, const std::vector<bool>& escapes, const Arrays& captured)
       : g_(g), slots_(slots), numbers_(numbers), escapes_(escapes), captured_(captured), number_(static_cast<size_t>(g.n_slots), -1) {}
   void write(const Group& group, std::vector<Step>& out);
 
@@ -58,7 +58,7 @@ class GroupWriter {
   void write_instr(const Step& s, const Group& group, Program& program);
   void give(int slot, int number);
 
-  const Subgraph& g_;
+  Subgraph& g_;  ///< Gets new slots.
   const SlotTable& slots_;
   const Numbers& numbers_;
   const std::vector<bool>& escapes_;

@@ -123,35 +123,37 @@ void GroupWriter::write(const Group& group, std::vector<Step>& out) {
     return;
   }
   program->row_axes = group.frame.row_axes;
-  auto add_output = [&](int slot, const Type& type) {
-    program->outputs.push_back(static_cast<uint16_t>(number_[static_cast<size_t>(slot)]));
+  for (size_t m : group.members) {
+    if (!is_view(g_.steps[m])) write_instr(g_.steps[m], group, *program);
+  }
+  std::vector<Level> levels = program->levels();
+  auto add_output = [&](int value, int slot, const Type& type) {
+    program->outputs.push_back(static_cast<uint16_t>(value));
     program->squeezed.push_back(type.shape.size() < group.frame.whole.size());
     fused.out.push_back(slot);
     fused.types.push_back(type);
   };
-  std::vector<const Step*> views;
+  std::vector<Step> views;
   for (size_t m : group.members) {
     const Step& s = g_.steps[m];
-    if (!is_view(s)) write_instr(s, group, *program);
-    if (!escapes_[static_cast<size_t>(s.out[0])]) continue;
-    if (s.primitive == &broadcast_p) {
-      // A view of its source, which becomes an output.
-      views.push_back(&s);
-    } else {
-      add_output(s.out[0], s.types[0]);
+    int slot = s.out[0], value = number_[static_cast<size_t>(slot)];
+    if (!escapes_[static_cast<size_t>(slot)]) continue;
+    bool whole = group.frame.row_axes == 0 || levels[static_cast<size_t>(value)] == Level::full || s.types[0].shape != group.frame.whole;
+    if (whole) {
+      add_output(value, slot, s.types[0]);
+      continue;
     }
-  }
-  for (const Step* view : views) {
-    int source = view->in[0];
-    bool there = std::find(fused.out.begin(), fused.out.end(), source) != fused.out.end() || std::find(fused.in.begin(), fused.in.end(), source) != fused.in.end();
-    if (!there) add_output(source, slots_.type_of(source));
+    // A whole array by its type, but the same all along each row: an output per row, and a view of it.
+    int per_row = g_.n_slots++;
+    add_output(value, per_row, {s.types[0].dtype, group.frame.per_row()});
+    views.push_back({&broadcast_p, ShapeParams{group.frame.whole}, s.stream, {per_row}, {slot}, {s.types[0]}, s.origin});
   }
   if (program->origins.size() != 0) program->origins.resize(program->code.size());
   if (std::find(program->squeezed.begin(), program->squeezed.end(), true) == program->squeezed.end()) program->squeezed.clear();
   for (int slot : std::exchange(touched_, {})) number_[static_cast<size_t>(slot)] = -1;
   fused.params = FusedParams{program};
   out.push_back(std::move(fused));
-  for (const Step* view : views) out.push_back(*view);
+  for (Step& view : views) out.push_back(std::move(view));
 }
 
 }  // namespace mx

@@ -70,7 +70,7 @@ Outs opened(const Program& program, const Call& c) {
     if (i.cast) {
       values.push_back(astype(values[i.a], i.out));
     } else if (i.reduce != Reduce::none) {
-      values.push_back(reduced(values[i.a], i, axes_missing(level, static_cast<int>(whole.size()), k)));
+      values.push_back(reduced(at(values[i.a], Level::full), i, axes_missing(level, static_cast<int>(whole.size()), k)));
     } else {
       SmallVector<array, 3> in;
       for (int n = 0; n < i.n_operands(); ++n) in.push_back(at(values[i.operand(n)], level));

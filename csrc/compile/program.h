@@ -12,7 +12,7 @@
 //   per_column   one for each position in a row: the shape with ones in front, or without its first axes; only inputs and
 //                the results of column reductions, which nothing but outputs may name
 //   single       one element, in any shape of size 1; constants too
-// Operands of lower level count for all elements that they stand for. Operands of a reduction are full.
+// Operands of lower level count for all elements that they stand for, in reductions too.
 #pragma once
 
 #include <atomic>

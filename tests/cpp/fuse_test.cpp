@@ -129,6 +129,18 @@ TEST_CASE("a row's result that is asked for as a whole array is a view") {
   CHECK(difference(f, {kMatrix}) < 1e-6);
 }
 
+TEST_CASE("a whole array that is the same along each row is a view of one number a row") {
+  // What is added is a constant everywhere, so the sum has one value a row.
+  Function f = [](const Arrays& x) -> Arrays {
+    array row = broadcast_to(sum(x[0] * x[0], {1}, true), x[0].shape());
+    array y = row + ones(x[0].shape(), Dtype::float32);
+    return {y, sum(y * 2.0f, {1})};
+  };
+  Fused g(f, {kMatrix});
+  CHECK(g.programs().size() == 1);
+  CHECK(difference(f, {kMatrix}) < 1e-6);
+}
+
 TEST_CASE("one operation by itself keeps its kernel") {
   Fused g([](const Arrays& x) -> Arrays { return {sum(x[0], {1})}; }, {kMatrix});
   CHECK(g.programs().empty());

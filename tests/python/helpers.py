@@ -1,5 +1,6 @@
 """Comparisons that several test files share."""
 
+import numpy as np
 import pytest
 
 import mxform as mx
@@ -18,6 +19,18 @@ def same(got, need):
         else:
             assert a == b, (got, need)
     return True
+
+
+def agree(got, want):
+    """Whether types are equal, and values but for the order in which sums are rounded: operations may be grouped anew."""
+    if got.dtype != want.dtype or got.shape != want.shape:
+        return False
+    if not mx.issubdtype(got.dtype, mx.inexact):
+        return np.array_equal(np.array(got), np.array(want))
+    eps = mx.finfo(got.dtype).eps
+    a, b = (np.array(x.astype(mx.complex64 if x.dtype == mx.complex64 else mx.float64)) for x in (got, want))
+    largest = np.max(np.abs(b), initial=0, where=np.isfinite(b))
+    return np.allclose(a, b, rtol=8 * eps, atol=8 * eps * largest, equal_nan=True)
 
 
 def must_fail(call, text, kind=mx.TransformError):

@@ -13,17 +13,9 @@ import pytest
 
 import mxform as mx
 from conftest import LONG
+from helpers import agree
 
 rng = np.random.default_rng(0)
-
-
-def agree(got, want):
-    """Equal types and values. Sums may be rounded in another order, since a file groups operations anew."""
-    a, b = np.array(got), np.array(want)
-    if got.dtype != want.dtype or a.shape != b.shape or a.dtype.kind not in "fc":
-        return got.dtype == want.dtype and np.array_equal(a, b)
-    largest = np.max(np.abs(b), initial=0, where=np.isfinite(b))
-    return np.allclose(a, b, rtol=8 * np.finfo(a.dtype).eps, atol=8 * np.finfo(a.dtype).eps * largest, equal_nan=True)
 
 
 def normal(*shape):

@@ -452,3 +452,33 @@ def test_stop_gradient_does_not_shift_other_outputs():
     outs, cts = mx.vjp(lambda x, y: (mx.stop_gradient(x) * 2, x * y), [A, B], [mx.array(5.0), mx.array(1.0)])
     assert same(cts, [2, 1])
     assert same(mx.grad(lambda x: mx.stop_gradient(x) * x)(B), 2)
+
+
+# ---- slices of one array: their cotangents meet
+
+SLICES = {
+    "halves": lambda x: mx.sin(x[:, :4]) * mx.cos(x[:, 4:]),
+    "overlapping": lambda x: mx.sin(x[:, :5]) * mx.cos(x[:, 3:]),
+    "interleaved": lambda x: mx.sin(x[:, ::2]) * mx.cos(x[:, 1::2]),
+    "reversed": lambda x: mx.sin(x[:, 3::-1]) * mx.cos(x[:, 4:]),
+    "strides that meet": lambda x: mx.sin(x[:, ::2]).sum() * mx.cos(x[:, ::3]).sum(),
+    "rows": lambda x: sum(mx.sin(x[i]) * (i + 1) for i in range(6)),
+    "rows and all": lambda x: sum(mx.sin(x[i]) * (i + 1) for i in range(6)) * mx.cos(x).sum(),
+    "split": lambda x: mx.prod(mx.stack([mx.sin(part) for part in mx.split(x, 4, axis=1)]), axis=0),
+}
+
+
+@pytest.mark.parametrize("kind", SLICES)
+def test_gradients_of_slices(kind):
+    f = lambda x: mx.square(SLICES[kind](x)).sum()  # noqa: E731
+    x = 0.1 * mx.arange(48, dtype=mx.float64).reshape(6, 8)
+    forward = mx.jacfwd(f)(x)
+    for got in (mx.grad(f)(x), mx.compile(mx.grad(f))(x), mx.vmap(mx.grad(f))(x[None])[0]):
+        np.testing.assert_allclose(np.array(got), np.array(forward), rtol=1e-12, atol=1e-12)
+    g = lambda x: mx.square(mx.grad(f)(x)).sum()  # noqa: E731
+    np.testing.assert_allclose(np.array(mx.grad(g)(x)), np.array(mx.jacfwd(g)(x)), rtol=1e-11, atol=1e-11)
+
+
+def test_slices_that_do_not_overlap_are_put_into_one_array():
+    text = str(mx.make_program(mx.grad(lambda x: sum(mx.sin(x[i]).sum() for i in range(3))))(mx.ones((3, 2))))
+    assert text.count("= slice_update(") == 3 and "float32[3, 2] = add" not in text, text
