@@ -67,7 +67,7 @@ def cell(row, peer):
 def verdict(row):
     if "ratio" not in row:
         return ["–", "–", "–"]
-    earlier = f" ({', '.join(f'{r:.2f}' for r in row['earlier'])})" if "earlier" in row else ""
+    earlier = f" ({', '.join(map(three, row['earlier']))})" if "earlier" in row else ""
     return [f"{three(row['ratio'])}{earlier}", f"{row['bar']:g}", "yes" if row["pass"] else "no"]
 
 
@@ -135,7 +135,7 @@ def chart(result, path):
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row['row']} {row['name']}" for row in rows], fontsize=8)
     for i, row in enumerate(rows):
-        axes.text(max(row["ratio"], 1) * 1.05, i, f"{row['ratio']:.2f} ({row['best_peer']})", va="center", fontsize=7)
+        axes.text(max(row["ratio"], row["bar"], 1) * 1.07, i, f"{three(row['ratio'])} ({row['best_peer']})", va="center", fontsize=7)
     axes.set_xlabel("best peer's time / mxform's time (above 1, mxform is faster)")
     axes.set_xlim(right=axes.get_xlim()[1] * 2)
     axes.set_ylim(-0.6, len(rows) - 0.4)

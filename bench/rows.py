@@ -9,7 +9,6 @@ its compiler (`mx.compile`, `jax.jit`, `torch.compile` for inductor; for the oth
 import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Optional
 
 import numpy as np
 

@@ -12,7 +12,7 @@ namespace mx {
 /// Slots that no step makes: numbers that opened composites compute with. Their types are of the shape they are used at.
 using Numbers = std::map<int, std::pair<Constant, Type>>;
 
-/// Replaces softmax, logsumexp and the norms over the last axes by the operations they are made of, equal ones once.
+/// Replaces softmax and logsumexp over the last axes by the operations they are made of, equal ones once.
 void open_composites(Subgraph& g, Numbers& numbers);
 
 /// What is known of the slots of a graph.
@@ -57,6 +57,7 @@ class GroupWriter {
   std::optional<Constant> constant_in(int slot) const;
   void write_instr(const Step& s, const Group& group, Program& program);
   void give(int slot, int number);
+  int write_number(int slot, const Step& like, std::vector<Step>& out);
 
   Subgraph& g_;  ///< Gets new slots.
   const SlotTable& slots_;

@@ -1,5 +1,5 @@
-// fuse_open.cpp — composites as the simple steps that fusion knows. Half types are computed in float32. What is left of equal elements
-// without their mean is zero: they are measured from the first one, or the mean is taken twice. Start at open_composites().
+// fuse_open.cpp — composites as the simple steps that fusion knows. Half types are computed in float32. The norms of mx.fast stay
+// whole: their kernels pass memory less often than a program would. Start at open_composites().
 
 #include <algorithm>
 #include <bit>
@@ -11,7 +11,6 @@
 #include "compile/fuse.h"
 #include "ops/cast_params.h"
 #include "ops/composite_params.h"
-#include "ops/fast_params.h"
 #include "ops/movement_params.h"
 #include "ops/reduce_params.h"
 
@@ -35,14 +34,7 @@ class Opener {
     for (Step& s : old) {
       first_ = steps_.size();
       like_ = &s;
-      bool computes = is_elementwise(s) || reduction_of(*s.primitive);
-      std::vector<int> out = s.out;
-      if (!opened(s)) {
-        if (computes) computed_.insert(out.begin(), out.end());
-        steps_.push_back(std::move(s));
-      } else {
-        computed_.insert(out.begin(), out.end());
-      }
+      if (!opened(s)) steps_.push_back(std::move(s));
     }
     g_.steps = std::move(steps_);
     g_.n_slots = static_cast<int>(types_.size());
@@ -57,9 +49,14 @@ class Opener {
     return static_cast<int>(types_.size()) - 1;
   }
 
-  int emit(const Primitive& p, Params params, std::vector<int> in, Type t) {
+  static size_t hash(const Primitive& p, const std::vector<int>& in) {
     size_t h = detail::mix(7, static_cast<size_t>(p.id));
     for (int i : in) h = detail::mix(h, static_cast<size_t>(i));
+    return h;
+  }
+
+  int emit(const Primitive& p, Params params, std::vector<int> in, Type t) {
+    size_t h = hash(p, in);
     auto [first, last] = made_.equal_range(h);
     for (auto m = first; m != last; ++m) {
       const Step& s = steps_[m->second];
@@ -100,8 +97,6 @@ class Opener {
   }
   int add(int a, int b) { return binary(BinaryOp::add, a, b); }
   int subtract(int a, int b) { return binary(BinaryOp::subtract, a, b); }
-  int multiply(int a, int b) { return binary(BinaryOp::multiply, a, b); }
-  int times(int a, double x) { return multiply(a, number(x, type(a))); }
   int cast(int a, Dtype t) { return type(a).dtype == t ? a : emit(astype_p, CastParams{t}, {a}, {t, shape(a)}); }
   int broadcast(int a, const Shape& to) { return shape(a) == to ? a : emit(broadcast_p, ShapeParams{to}, {a}, {type(a).dtype, to}); }
   int reshape(int a, const Shape& to) { return shape(a) == to ? a : emit(reshape_p, ShapeParams{to}, {a}, {type(a).dtype, to}); }
@@ -126,6 +121,10 @@ class Opener {
       return;
     }
     steps_[i - 1].out[0] = slot;
+    // Others do not share it: an output may be gone before they read it.
+    auto [first, last] = made_.equal_range(hash(*steps_[i - 1].primitive, steps_[i - 1].in));
+    auto mine = std::find_if(first, last, [&](const auto& entry) { return entry.second == i - 1; });
+    if (mine != last) made_.erase(mine);
     for (; i < steps_.size(); ++i) std::replace(steps_[i].in.begin(), steps_[i].in.end(), value, slot);
     results_.insert(slot);
   }
@@ -141,12 +140,6 @@ class Opener {
       const Axes& axes = s.params.get<ReduceParams>().axes;
       if (!is_floating(type(s.in[0]).dtype) || n_elems(shape(s.in[0])) == 0 || !last_axes(axes, shape(s.in[0]))) return false;
       p == &softmax_p ? softmax(s, axes) : logsumexp(s, axes);
-      return true;
-    }
-    bool layer = p == &fast::layer_norm_p || p == &fast::layer_norm_vjp_p;
-    if (layer || p == &fast::rms_norm_p || p == &fast::rms_norm_vjp_p) {
-      if (n_elems(shape(s.in[0])) == 0) return false;
-      p == &fast::layer_norm_p || p == &fast::rms_norm_p ? norm(s, layer) : norm_vjp(s, layer);
       return true;
     }
     return false;
@@ -168,63 +161,12 @@ class Opener {
     finish(add(unary(UnaryOp::log, total), from), 0);
   }
 
-  struct Normalised {
-    int x, scale;  // x without its mean and scaled; one over the root mean square.
-  };
-  int mean(int x) {
-    const Shape& s = shape(x);
-    return times(reduce(sum_p, x, {static_cast<int>(s.size()) - 1}), 1.0 / static_cast<double>(s.back()));
-  }
-  Normalised normalised(int in, double eps, bool centred) {
-    int x = cast(in, wide(type(in).dtype));
-    if (centred) {
-      // A view where x is in memory; within a program it would be a second way to read it.
-      x = subtract(x, computed_.contains(in) ? mean(x) : cast(first(in), type(x).dtype));
-      x = subtract(x, mean(x));
-    }
-    int square = mean(multiply(x, x));
-    int scale = unary(UnaryOp::rsqrt, add(square, number(eps, Type(type(square)))));
-    return {multiply(x, scale), scale};
-  }
-  // The first element of each row.
-  int first(int x) {
-    Shape sizes(shape(x)), starts(sizes.size(), 0), steps(sizes.size(), 1);
-    sizes.back() = 1;
-    return emit(slice_p, SliceParams{starts, steps, sizes}, {x}, {type(x).dtype, sizes});
-  }
-  // A vector along the rows of x.
-  int along(int v, int x) { return broadcast(cast(v, type(x).dtype), Shape(shape(x))); }
-
-  void norm(const Step& s, bool centred) {
-    const auto& p = s.params.get<fast::NormParams>();
-    int y = normalised(s.in[0], p.eps, centred).x;
-    if (p.weight) y = multiply(y, along(s.in[1], y));
-    if (p.bias) y = add(y, along(s.in[p.weight ? 2 : 1], y));
-    finish(y, 0);
-  }
-
-  void norm_vjp(const Step& s, bool centred) {
-    const auto& p = s.params.get<fast::NormVjpParams>();
-    auto [u, scale] = normalised(s.in[0], p.eps, centred);
-    int ct = cast(s.in[1], type(u).dtype), g = p.weight ? multiply(ct, along(s.in[2], ct)) : ct;
-    int dx = subtract(g, multiply(u, mean(multiply(g, u))));
-    if (centred) dx = subtract(dx, mean(g));
-    finish(multiply(dx, scale), 0);
-    Axes rows;
-    for (int i = 0; i + 1 < static_cast<int>(shape(u).size()); ++i) rows.push_back(i);
-    auto over_rows = [&](int x) { return rows.empty() ? x : reduce(sum_p, x, rows); };
-    size_t k = 1;
-    if (p.of_weight) finish(over_rows(multiply(ct, u)), k++);
-    if (p.of_bias) finish(over_rows(ct), k);
-  }
-
   Subgraph& g_;
   Numbers& numbers_;
   std::deque<Type> types_;
   std::vector<Step> steps_;
   std::unordered_multimap<size_t, size_t> made_;  // Steps that composites were opened into, by hash.
   std::unordered_set<int> results_;  // Slots of composites' outputs.
-  std::unordered_set<int> computed_; // Slots that elementwise steps and composites make: perhaps within a program.
   size_t first_ = 0;           // The first step of the composite being opened.
   const Step* like_ = nullptr;
 };

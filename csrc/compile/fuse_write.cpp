@@ -2,11 +2,13 @@
 // operands of a lower level; those that something outside reads are made of the program's outputs. Start at write().
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <optional>
 
 #include "compile/fuse.h"
 #include "ops/cast_params.h"
+#include "ops/create_params.h"
 #include "ops/movement_params.h"
 #include "ops/reduce_params.h"
 
@@ -62,10 +64,18 @@ bool GroupWriter::number_operands(const Group& group, Program& program, Step& fu
     for (int o : g_.steps[m].out) give(o, 0);
   }
   bool whole = false, levels = false;
+  // Something must give the whole shape: a constant array if nothing else does.
+  int shape_from = -1;
+  for (size_t m : group.members) {
+    for (int in : g_.steps[m].in) {
+      if (number_[static_cast<size_t>(in)] >= 0 || numbers_.contains(in) || slots_.type_of(in).shape != group.frame.whole) continue;
+      if (shape_from < 0 || !constant_in(in)) shape_from = in;
+    }
+  }
   for (size_t m : group.members) {
     for (int in : g_.steps[m].in) {
       if (number_[static_cast<size_t>(in)] >= 0) continue;
-      if (std::optional<Constant> value = constant_in(in)) {
+      if (std::optional<Constant> value = in == shape_from ? std::nullopt : constant_in(in)) {
         give(in, 0);
         constants.push_back(in);
         program.constants.push_back(*value);
@@ -112,6 +122,21 @@ void GroupWriter::write_instr(const Step& s, const Group& group, Program& progra
   }
 }
 
+// The number of a composite as an array.
+int GroupWriter::write_number(int slot, const Step& like, std::vector<Step>& out) {
+  const auto& [constant, type] = numbers_.at(slot);
+  double x = constant.dtype == Dtype::float64 ? std::bit_cast<double>(constant.bits) : std::bit_cast<float>(static_cast<uint32_t>(constant.bits));
+  auto add = [&](const Primitive& p, Params params, std::vector<int> in, Shape shape) {
+    int made = g_.n_slots++;
+    out.push_back({&p, std::move(params), like.stream, std::move(in), {made}, {{type.dtype, std::move(shape)}}, like.origin});
+    return made;
+  };
+  Shape ones(type.shape.size(), 1);
+  int one = add(arange_p, ArangeParams{type.dtype, 1, false, 0, 0, x, 0, x}, {}, {1});
+  int seen = add(reshape_p, ShapeParams{ones}, {one}, ones);
+  return add(broadcast_p, ShapeParams{type.shape}, {seen}, type.shape);
+}
+
 void GroupWriter::write(const Group& group, std::vector<Step>& out) {
   auto program = std::make_shared<Program>();
   const Step& last = g_.steps[group.members.back()];
@@ -119,7 +144,13 @@ void GroupWriter::write(const Group& group, std::vector<Step>& out) {
   bool fits = pays(group) && number_operands(group, *program, fused);
   if (!fits) {
     for (int slot : std::exchange(touched_, {})) number_[static_cast<size_t>(slot)] = -1;
-    for (size_t m : group.members) out.push_back(g_.steps[m]);
+    for (size_t m : group.members) {
+      Step s = g_.steps[m];
+      for (int& in : s.in) {
+        if (numbers_.contains(in)) in = write_number(in, s, out);
+      }
+      out.push_back(std::move(s));
+    }
     return;
   }
   program->row_axes = group.frame.row_axes;

@@ -18,7 +18,6 @@
 #include "compile/pending.h"
 #include "graph/marker.h"
 #include "ops/composite_params.h"
-#include "ops/fast_params.h"
 #include "runtime/backend.h"
 
 namespace mx {
@@ -117,7 +116,7 @@ std::shared_ptr<const Plan> make_plan(const Pending& p) {
 }
 
 bool sums(const Primitive& p) {
-  for (const Primitive* q : {&sum_p, &prod_p, &softmax_p, &logsumexp_p, &fast::layer_norm_p, &fast::layer_norm_vjp_p, &fast::rms_norm_p, &fast::rms_norm_vjp_p}) {
+  for (const Primitive* q : {&sum_p, &prod_p, &softmax_p, &logsumexp_p}) {
     if (&p == q) return true;
   }
   return false;

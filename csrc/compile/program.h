@@ -1,4 +1,4 @@
-// program.h — a fused group of elementwise operations as data: what compile/fuse.cpp writes and back ends run.
+// program.h — a fused group of operations as data: what compile/fuse.cpp writes and back ends run.
 //
 // Values are numbered: first the inputs, then the constants, then one for each instruction in order. An
 // instruction names its operands by these numbers and its result has the next one, so code is in SSA form.
@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "graph/primitive.h"

@@ -289,6 +289,22 @@ def test_sums_of_many_elements_stay_accurate():
             np.testing.assert_allclose(np.array(got), want.sum(axis), rtol=1e-6)
 
 
+def test_a_norm_and_its_derivative_share_work_but_no_results():
+    x = mx.random.normal((300, 16), key=mx.random.key(0))
+    f = lambda x: mx.grad(lambda x: mx.sum(mx.tanh(mx.fast.layer_norm(x, None, None, 1e-3))))(x)  # noqa: E731
+    want = np.array(mx.compile(f)(x))
+    for _ in range(5):
+        np.testing.assert_allclose(np.array(f(x)), want, atol=1e-5)
+
+
+def test_norms_of_single_elements():
+    x = mx.array([[0.5]])
+    f = lambda x, w: mx.fast.rms_norm(x, w, 1e-3) + mx.fast.layer_norm(x * 2, w, None, 1e-3)  # noqa: E731
+    w = mx.ones((1,))
+    for g in (lambda x: f(x, w), lambda y: f(w.reshape(1, 1), y.reshape(1)), lambda x: mx.grad(lambda x: mx.sum(f(x, w)))(x)):
+        np.testing.assert_allclose(np.array(mx.compile(g)(x)), np.array(g(x)), rtol=1e-6)
+
+
 def test_equal_elements_have_no_norm():
     x = mx.full((5, 1000), 12345.678)
     y = mx.compile(lambda x: mx.fast.layer_norm(x, None, None, 1e-5) * 2)(x)
