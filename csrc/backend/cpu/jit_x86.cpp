@@ -92,30 +92,17 @@ void X86Encoder::gpr_op(int op, int reg, int rm, bool wide) {
   byte(op);
   byte(0xc0 | (reg & 7) << 3 | (rm & 7));
 }
-void X86Encoder::gpr_load(int to, int base, int disp) {
+void X86Encoder::gpr_memory(int op, int reg, int base, int disp) {
   Operand m;
   m.base = base;
   m.disp = disp;
-  byte(0x48 | bit(to, 3) << 2 | bit(base, 3));
-  byte(0x8b);
-  modrm(to, m, 1, 0);
+  byte(0x48 | bit(reg, 3) << 2 | bit(base, 3));
+  byte(op);
+  modrm(reg, m, 1, 0);
 }
-void X86Encoder::gpr_store(int base, int disp, int from) {
-  Operand m;
-  m.base = base;
-  m.disp = disp;
-  byte(0x48 | bit(from, 3) << 2 | bit(base, 3));
-  byte(0x89);
-  modrm(from, m, 1, 0);
-}
-void X86Encoder::lea(int to, int base, int disp) {
-  Operand m;
-  m.base = base;
-  m.disp = disp;
-  byte(0x48 | bit(to, 3) << 2 | bit(base, 3));
-  byte(0x8d);
-  modrm(to, m, 1, 0);
-}
+void X86Encoder::gpr_load(int to, int base, int disp) { gpr_memory(0x8b, to, base, disp); }
+void X86Encoder::gpr_store(int base, int disp, int from) { gpr_memory(0x89, from, base, disp); }
+void X86Encoder::lea(int to, int base, int disp) { gpr_memory(0x8d, to, base, disp); }
 void X86Encoder::gpr_imm(int digit, int rm, int32_t imm) {
   bool small = imm >= -128 && imm < 128;
   byte(0x48 | bit(rm, 3));

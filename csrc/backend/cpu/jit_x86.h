@@ -111,6 +111,8 @@ class X86Encoder : public Encoder {
   static constexpr int kLongestNode = 2048;
   void word32(int32_t x);
   void word64(uint64_t x);
+  /// op reg, [base + disp], of 8 bytes.
+  void gpr_memory(int op, int reg, int base, int disp);
   void gpr_load(int to, int base, int disp);          ///< mov to, [base + disp]
   void gpr_store(int base, int disp, int from);       ///< mov [base + disp], from
   void gpr_op(int op, int reg, int rm, bool wide = true);  ///< op r/m, r between registers

@@ -10,21 +10,8 @@ namespace mx::cpu {
 
 namespace {
 
-template <class R>
-using IntOf = std::conditional_t<sizeof(R) == 4, int32_t, int64_t>;
 constexpr int kRegisterBytes = 64;
-typedef float Vf32 __attribute__((vector_size(64)));
-typedef double Vf64 __attribute__((vector_size(64)));
-typedef int32_t Vi32 __attribute__((vector_size(64)));
-typedef int64_t Vi64 __attribute__((vector_size(64)));
-typedef uint32_t Vu32 __attribute__((vector_size(64)));
-typedef uint64_t Vu64 __attribute__((vector_size(64)));
-template <class R>
-using Vf = std::conditional_t<sizeof(R) == 4, Vf32, Vf64>;
-template <class R>
-using Vi = std::conditional_t<sizeof(R) == 4, Vi32, Vi64>;
-template <class R>
-using Vu = std::conditional_t<sizeof(R) == 4, Vu32, Vu64>;
+#include "backend/cpu/lanes_vectors.inl"
 template <class R>
 using Vm = std::conditional_t<sizeof(R) == 4, __mmask16, __mmask8>;
 

@@ -1,5 +1,5 @@
 // lanes_baseline.h — the lane types F32 and F64 of lanes.h as 16-byte registers of any processor: SSE2, NEON, or whatever the
-// compiler makes of them. Include it before vector_math.h, and close with simd_end.h for the sake of likeness or not at all.
+// compiler makes of them. Include it before vector_math.h. It opens no target, so simd_end.h is not needed.
 #pragma once
 
 #include "backend/cpu/lanes.h"
@@ -14,21 +14,8 @@ namespace mx::cpu {
 
 namespace {
 
-template <class R>
-using IntOf = std::conditional_t<sizeof(R) == 4, int32_t, int64_t>;
 constexpr int kRegisterBytes = 16;
-typedef float Vf32 __attribute__((vector_size(16)));
-typedef double Vf64 __attribute__((vector_size(16)));
-typedef int32_t Vi32 __attribute__((vector_size(16)));
-typedef int64_t Vi64 __attribute__((vector_size(16)));
-typedef uint32_t Vu32 __attribute__((vector_size(16)));
-typedef uint64_t Vu64 __attribute__((vector_size(16)));
-template <class R>
-using Vf = std::conditional_t<sizeof(R) == 4, Vf32, Vf64>;
-template <class R>
-using Vi = std::conditional_t<sizeof(R) == 4, Vi32, Vi64>;
-template <class R>
-using Vu = std::conditional_t<sizeof(R) == 4, Vu32, Vu64>;
+#include "backend/cpu/lanes_vectors.inl"
 template <class R>
 using Vm = Vi<R>;  // All bits of a lane, or none.
 

@@ -39,15 +39,11 @@ MX_INLINE __m256i permuted(__m256i v, const uint8_t* lanes) {
 }
 MX_INLINE void store_any(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
 
-template <class K>
-struct Lanes;
-
-template <>
-struct Lanes<int32_t> {
-  using K = int32_t;
+template <class Key>
+struct Memory {
+  using K = Key;
   using V = __m256i;
-  static constexpr int lanes = 8, rows = 8;
-  typedef int32_t Ints __attribute__((vector_size(32)));
+  static constexpr int lanes = 32 / sizeof(K);
   static MX_INLINE V load(const K* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
   static MX_INLINE void store(K* p, V v) { store_any(p, v); }
   static MX_INLINE V load_part(const K* p, int64_t n) {
@@ -60,17 +56,19 @@ struct Lanes<int32_t> {
     store(all, v);
     for (int i = 0; i < n; ++i) p[i] = all[i];
   }
+};
+
+#include "backend/cpu/sort_exchange.inl"
+
+template <class K>
+struct Lanes;
+
+template <>
+struct Lanes<int32_t> : Memory<int32_t>, Exchange<int32_t, 32> {
+  static constexpr int rows = 8;
   static MX_INLINE V set1(K x) { return _mm256_set1_epi32(x); }
   static MX_INLINE V min(V a, V b) { return _mm256_min_epi32(a, b); }
   static MX_INLINE V max(V a, V b) { return _mm256_max_epi32(a, b); }
-  template <int X, int... I>
-  static MX_INLINE V shuffle_lanes(V v, std::integer_sequence<int, I...>) {
-    return (V)__builtin_shufflevector((Ints)v, (Ints)v, (I ^ X)...);
-  }
-  template <int X>
-  static MX_INLINE V shuffle(V v) {
-    return shuffle_lanes<X>(v, std::make_integer_sequence<int, lanes>());
-  }
   // Each lane i and lane i ^ X in order: the larger one where bit `Bit` of the lane is set.
   template <int X, int Bit>
   static MX_INLINE V order(V v) {
@@ -103,34 +101,11 @@ struct Lanes<int32_t> {
 };
 
 template <>
-struct Lanes<int64_t> {
-  using K = int64_t;
-  using V = __m256i;
-  static constexpr int lanes = 4, rows = 8;
-  typedef long long Ints __attribute__((vector_size(32)));
-  static MX_INLINE V load(const K* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-  static MX_INLINE void store(K* p, V v) { store_any(p, v); }
-  static MX_INLINE V load_part(const K* p, int64_t n) {
-    K all[lanes];
-    for (int i = 0; i < lanes; ++i) all[i] = i < n ? p[i] : std::numeric_limits<K>::max();
-    return load(all);
-  }
-  static MX_INLINE void store_part(K* p, V v, int64_t n) {
-    K all[lanes];
-    store(all, v);
-    for (int i = 0; i < n; ++i) p[i] = all[i];
-  }
+struct Lanes<int64_t> : Memory<int64_t>, Exchange<int64_t, 32> {
+  static constexpr int rows = 8;
   static MX_INLINE V set1(K x) { return _mm256_set1_epi64x(x); }
   static MX_INLINE V min(V a, V b) { return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(a, b)); }
   static MX_INLINE V max(V a, V b) { return _mm256_blendv_epi8(b, a, _mm256_cmpgt_epi64(a, b)); }
-  template <int X, int... I>
-  static MX_INLINE V shuffle_lanes(V v, std::integer_sequence<int, I...>) {
-    return (V)__builtin_shufflevector((Ints)v, (Ints)v, (I ^ X)...);
-  }
-  template <int X>
-  static MX_INLINE V shuffle(V v) {
-    return shuffle_lanes<X>(v, std::make_integer_sequence<int, lanes>());
-  }
   template <int X, int Bit>
   static MX_INLINE V order(V v) {
     constexpr int upper = Bit == 1 ? 0xcc : 0xf0;

@@ -32,11 +32,13 @@ struct Divided {
 };
 constexpr Divided kDivided;
 
+#include "backend/cpu/sort_exchange.inl"
+
 template <class K>
 struct Lanes;
 
 template <>
-struct Lanes<int32_t> {
+struct Lanes<int32_t> : Exchange<int32_t, 64> {
   using K = int32_t;
   using V = __m512i;
   static constexpr int lanes = 16, rows = 16;
@@ -49,14 +51,6 @@ struct Lanes<int32_t> {
   static MX_INLINE V set1(K x) { return _mm512_set1_epi32(x); }
   static MX_INLINE V min(V a, V b) { return _mm512_maskz_min_epi32(kAll, a, b); }
   static MX_INLINE V max(V a, V b) { return _mm512_maskz_max_epi32(kAll, a, b); }
-  template <int X, int... I>
-  static MX_INLINE V shuffle_lanes(V v, std::integer_sequence<int, I...>) {
-    return (V)__builtin_shufflevector((Ints)v, (Ints)v, (I ^ X)...);
-  }
-  template <int X>
-  static MX_INLINE V shuffle(V v) {
-    return shuffle_lanes<X>(v, std::make_integer_sequence<int, lanes>());
-  }
   // Each lane i and lane i ^ X in order: the larger one where bit `Bit` of the lane is set.
   template <int X, int Bit>
   static MX_INLINE V order(V v) {
@@ -94,7 +88,7 @@ struct Lanes<int32_t> {
 };
 
 template <>
-struct Lanes<int64_t> {
+struct Lanes<int64_t> : Exchange<int64_t, 64> {
   using K = int64_t;
   using V = __m512i;
   static constexpr int lanes = 8, rows = 16;
@@ -108,14 +102,6 @@ struct Lanes<int64_t> {
   static MX_INLINE V set1(K x) { return _mm512_set1_epi64(x); }
   static MX_INLINE V min(V a, V b) { return _mm512_maskz_min_epi64(all, a, b); }
   static MX_INLINE V max(V a, V b) { return _mm512_maskz_max_epi64(all, a, b); }
-  template <int X, int... I>
-  static MX_INLINE V shuffle_lanes(V v, std::integer_sequence<int, I...>) {
-    return (V)__builtin_shufflevector((Ints)v, (Ints)v, (I ^ X)...);
-  }
-  template <int X>
-  static MX_INLINE V shuffle(V v) {
-    return shuffle_lanes<X>(v, std::make_integer_sequence<int, lanes>());
-  }
   template <int X, int Bit>
   static MX_INLINE V order(V v) {
     constexpr __mmask8 upper = Bit == 1 ? 0xaa : Bit == 2 ? 0xcc : 0xf0;
