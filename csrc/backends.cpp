@@ -1,5 +1,8 @@
 // backends.cpp — the composition root: the only file that names backends, and what plans evaluation.
 
+#include <cstdlib>
+#include <string_view>
+
 #include "compile/lazy.h"
 #include "runtime/backend.h"
 #include "runtime/lazy.h"
@@ -7,12 +10,46 @@
 namespace mx {
 
 namespace cpu {
-Backend& instance();  // backend/cpu/backend.cpp
+Backend& instance(RawMemory* memory);  // backend/cpu/backend.cpp
 }
 
+#ifdef MXFORM_METAL
+namespace metal {
+bool available();  // backend/metal/backend.cpp
+Backend& instance();
+RawMemory& memory();
+}  // namespace metal
+#endif
+
+namespace {
+
+#ifdef MXFORM_METAL_HOST
+constexpr bool kPreferGpu = false;  // The double is for tests.
+#else
+constexpr bool kPreferGpu = true;
+#endif
+
+// What $MXFORM_DEVICE names, else the GPU where there is one.
+void choose_device() {
+  const char* wish = std::getenv("MXFORM_DEVICE");
+  bool gpu = wish ? std::string_view(wish) == "gpu" : kPreferGpu;
+  if (gpu && has_backend(Device::gpu)) set_first_stream({{Device::gpu, 0}, 0});
+}
+
+}  // namespace
+
 void register_backends() {
-  register_backend(Device::cpu, cpu::instance());
+  if (has_backend(Device::cpu)) return;
   set_lazy_planner(run_as_plan);
+#ifdef MXFORM_METAL
+  if (metal::available()) {
+    // CPU and GPU share memory: what either makes, the other reads in place.
+    register_backend(Device::cpu, cpu::instance(&metal::memory()));
+    register_backend(Device::gpu, metal::instance());
+  }
+#endif
+  if (!has_backend(Device::cpu)) register_backend(Device::cpu, cpu::instance(nullptr));
+  choose_device();
 }
 
 }  // namespace mx

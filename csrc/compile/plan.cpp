@@ -64,7 +64,8 @@ CallPlan::CallPlan(const Subgraph& graph, const Arrays& captured, std::span<cons
   }
   for (size_t c = 0; c < captured.size(); ++c, ++slot) {
     root_of_[slot] = new_root(Root::captured, c, 0);
-    roots_.back().buffer = {captured[c].bytes(), 0, false};
+    roots_.back().buffer = {captured[c].address(), 0};
+    roots_.back().buffer.part_of = &captured[c].storage().buffer->block();
     values_[slot] = see(root_of_[slot], captured[c].type(), 0, captured[c].strides());
   }
   std::vector<bool> read(like.size());
@@ -288,11 +289,15 @@ void CallPlan::release() {
 
 void CallPlan::run(std::span<const array> inputs, bool may_take, std::span<Storage> outputs) {
   took_ = false;
-  for (size_t i : layout_) roots_[i].buffer.data = inputs[i].bytes();
+  for (size_t i : layout_) {
+    roots_[i].buffer.data = inputs[i].address();
+    roots_[i].buffer.part_of = &inputs[i].storage().buffer->block();
+  }
   BufferRef block;
   if (block_bytes_) {
     block = device_->allocator().allocate(block_bytes_);
     block_.data = block->data;
+    block_.part_of = block.get();
   }
   Op* op = ops_.data();
   try {
@@ -303,7 +308,7 @@ void CallPlan::run(std::span<const array> inputs, bool may_take, std::span<Stora
         for (size_t r : op->fresh) {
           Root& root = roots_[r];
           root.held = memory_of(root, inputs, may_take);
-          root.buffer.data = root.held->data;
+          root.refer_to_held();
         }
         op->device->run({*op->step->primitive, op->step->params, op->in, {op->out.data(), op->out.size()}}, op->step->stream);
       }
@@ -334,7 +339,9 @@ Storage CallPlan::storage_of(size_t slot, std::span<const array> inputs) const {
     s.offset += bytes / itemsize;
     return s;
   }
-  s.buffer = BufferRef(new Buffer{static_cast<std::byte*>(s.buffer->data) + bytes, s.buffer->n_bytes, false}, [keep = s.buffer](Buffer* b) { delete b; });
+  BufferRef whole = std::move(s.buffer);
+  s.buffer = BufferRef(new Buffer(static_cast<std::byte*>(whole->data) + bytes, whole->n_bytes), [whole](Buffer* b) { delete b; });
+  s.buffer->part_of = &whole->block();
   return s;
 }
 
@@ -368,7 +375,7 @@ void CallPlan::general(Op& op, std::span<const array> inputs) {
     } else {
       root.held = s->buffer;
     }
-    root.buffer.data = root.held->data;
+    root.refer_to_held();
   }
 }
 

@@ -46,6 +46,11 @@ class CallPlan {
     BufferRef held;        ///< Own: during a run.
     Backend* device = nullptr;
     SmallVector<size_t, 2> donors;  ///< Inputs whose memory it may take.
+
+    void refer_to_held() {
+      buffer.data = held->data;
+      buffer.part_of = &held->block();
+    }
   };
   struct Op {
     const Step* step;

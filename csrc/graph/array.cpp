@@ -192,7 +192,17 @@ const Primitive* array::primitive() const { return node_->call ? node_->call->pr
 const CallRecord* array::call() const { return node_->call; }
 bool array::available() const { return node_->available.load(std::memory_order_acquire); }
 const Storage& array::storage() const { return node_->storage; }
+void Buffer::wait_for(WorkQueue& q) {
+  // Waits are outside the scheduler's lock: another thread may give the block new work meanwhile.
+  uint64_t until = std::atomic_ref(serial).load(std::memory_order_acquire);
+  if (recycled) q.finish(until);
+  else q.wait(until);
+}
 std::byte* array::bytes() const {
+  node_->storage.buffer->settle();
+  return address();
+}
+std::byte* array::address() const {
   return static_cast<std::byte*>(node_->storage.buffer->data) + node_->storage.offset * static_cast<int64_t>(itemsize());
 }
 

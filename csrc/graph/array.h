@@ -32,11 +32,40 @@ struct Type {
 };
 using Types = std::vector<Type>;
 
+/// Work that a device does later, in the order given. Never destroyed.
+class WorkQueue {
+ public:
+  virtual ~WorkQueue() = default;
+  /// Returns when item `serial` and all before it are done. Throws what went wrong in it, every time, and what went wrong in
+  /// an earlier one and was not raised yet.
+  virtual void wait(uint64_t serial) = 0;
+  /// The same, without raising anything.
+  virtual void finish(uint64_t serial) noexcept = 0;
+  virtual bool done(uint64_t serial) const = 0;
+};
+
 /// A block of memory. The deleter returns it to whoever made it (allocator, NumPy, DLPack).
 struct Buffer {
   void* data = nullptr;
   size_t n_bytes = 0;
-  bool owned = false;  ///< Ours to overwrite: a sole-owned input's memory may become an output's.
+  bool owned = false;      ///< Ours to overwrite: a sole-owned input's memory may become an output's.
+  bool recycled = false;   ///< What `queue` does concerns an earlier owner of the memory.
+  /// The newest work of a device that reads or writes the memory; null: none. Changed under the scheduler's lock.
+  WorkQueue* queue = nullptr;
+  uint64_t serial = 0;
+  Buffer* part_of = nullptr;  ///< The block whose queue counts instead of this one's.
+
+  Buffer() = default;
+  Buffer(void* d, size_t n, bool own = false) : data(d), n_bytes(n), owned(own) {}
+  Buffer& block() { return part_of ? *part_of : *this; }
+  /// Returns when the CPU may read and write the memory. Throws what went wrong in the work that made it.
+  void settle() {
+    Buffer& b = block();
+    if (WorkQueue* q = std::atomic_ref(b.queue).load(std::memory_order_acquire)) [[unlikely]] b.wait_for(*q);
+  }
+
+ private:
+  void wait_for(WorkQueue& q);
 };
 using BufferRef = std::shared_ptr<Buffer>;
 
@@ -108,12 +137,14 @@ class array {
   const Storage& storage() const;
   const Strides& strides() const { return storage().strides; }
   bool row_contiguous() const { return storage().row_contiguous; }
-  /// The first element. The array must be available.
+  /// The first element, once no device works on the memory any more. The array must be available.
   template <class T>
   T* data() const {
     return reinterpret_cast<T*>(bytes());
   }
   std::byte* bytes() const;
+  /// The same at once, while a device may be at work there: for who passes the address on.
+  std::byte* address() const;
   /// The value of a size-1 array, converted to T; evaluates.
   template <class T>
   T item() const;

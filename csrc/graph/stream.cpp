@@ -3,10 +3,13 @@
 namespace mx {
 
 namespace {
-thread_local Stream current;
-}
+Stream first;
+// Index -1: not set yet, so that reading it needs no initialisation.
+constinit thread_local Stream current{{}, -1};
+}  // namespace
 
-Stream current_stream() { return current; }
+Stream current_stream() { return current.index < 0 ? first : current; }
+void set_first_stream(Stream s) { first = s; }
 void set_current_stream(Stream s) { current = s; }
 
 std::ostream& operator<<(std::ostream& out, Device d) {

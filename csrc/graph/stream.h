@@ -25,6 +25,8 @@ std::ostream& operator<<(std::ostream& out, Stream s);
 
 /// The stream that nodes made by this thread go to.
 Stream current_stream();
+/// The current stream of threads that have not set one; the CPU's until it is set.
+void set_first_stream(Stream s);
 /// Makes `s` the current stream of this thread.
 void set_current_stream(Stream s);
 

@@ -73,6 +73,10 @@ class FreeBlocks {
 
 struct CachingAllocator::State {
   struct Block;
+  struct Work {
+    WorkQueue* queue = nullptr;
+    uint64_t serial = 0;
+  };
 
   explicit State(RawMemory& r) : raw(r), memory_limit(physical_memory()), cache_limit(memory_limit / 4) { all().insert(this); }
   ~State() {
@@ -80,13 +84,26 @@ struct CachingAllocator::State {
     trim(0);
   }
 
-  // Both need the lock.
+  // These need the lock.
   void trim(size_t keep) {
     if (cached <= keep) return;
     free_blocks.from_the_largest([&](size_t n, std::vector<void*>& blocks) {
-      for (; !blocks.empty() && cached > keep; blocks.pop_back(), cached -= n) raw.free(blocks.back(), n);
+      for (; !blocks.empty() && cached > keep; blocks.pop_back(), cached -= n) free_raw(blocks.back(), n, work_on(blocks.back()));
       return cached > keep;
     });
+  }
+  void free_raw(void* block, size_t n, Work work) {
+    if (work.queue) work.queue->finish(work.serial);
+    raw.free(block, n);
+  }
+  /// What a device still does with a free block, forgotten here.
+  Work work_on(void* block) {
+    if (unfinished.empty()) return {};
+    auto found = unfinished.find(block);
+    if (found == unfinished.end()) return {};
+    Work work = found->second;
+    unfinished.erase(found);
+    return work;
   }
   void* take(size_t n) {
     std::vector<void*>& blocks = free_blocks.of(n);
@@ -96,13 +113,15 @@ struct CachingAllocator::State {
     cached -= n;
     return block;
   }
-  void give_back(void* block, size_t n) {
+  void give_back(void* block, size_t n, Work work) {
+    if (work.queue && work.queue->done(work.serial)) work.queue = nullptr;
     std::lock_guard guard(lock);
     active -= n;
     if (n > cache_limit) {
-      raw.free(block, n);
+      free_raw(block, n, work);
       return;
     }
+    if (work.queue) unfinished.emplace(block, work);
     free_blocks.of(n).push_back(block);
     cached += n;
     if (cached > cache_limit) trim(cache_limit);
@@ -124,14 +143,20 @@ struct CachingAllocator::State {
   RawMemory& raw;
   std::mutex lock;
   FreeBlocks free_blocks;
+  /// Free blocks that a device may still use. Whoever gets one waits, unless it goes to the same queue.
+  std::unordered_map<void*, Work> unfinished;
   size_t active = 0, cached = 0, peak = 0;
   size_t memory_limit, cache_limit;
 };
 
 /// A block that goes back to its allocator: made together with its reference count, in one piece.
 struct CachingAllocator::State::Block : Buffer {
-  Block(void* block, size_t n, std::shared_ptr<State> s) : Buffer{block, n, true}, state(std::move(s)) {}
-  ~Block() { state->give_back(data, n_bytes); }
+  Block(void* block, size_t n, Work work, std::shared_ptr<State> s) : Buffer(block, n, true), state(std::move(s)) {
+    queue = work.queue;
+    serial = work.serial;
+    recycled = true;
+  }
+  ~Block() { state->give_back(data, n_bytes, {queue, serial}); }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
@@ -150,9 +175,11 @@ BufferRef CachingAllocator::allocate(size_t n_bytes) {
   if (n_bytes > s.memory_limit) refuse("the request alone exceeds the memory limit");
   size_t n = rounded(n_bytes);
   void* block;
+  State::Work work;
   {
     std::lock_guard guard(s.lock);
     block = s.take(n);
+    if (block) work = s.work_on(block);
     if (!block) {
       if (s.active + s.cached + n > s.memory_limit) s.trim(s.memory_limit > s.active + n ? s.memory_limit - s.active - n : 0);
       if (s.active + n > s.memory_limit) refuse("the memory limit is reached");
@@ -166,7 +193,7 @@ BufferRef CachingAllocator::allocate(size_t n_bytes) {
     s.active += n;
     s.peak = std::max(s.peak, s.active);
   }
-  return std::make_shared<State::Block>(block, n, state_);
+  return std::make_shared<State::Block>(block, n, work, state_);
 }
 
 size_t CachingAllocator::active() const {

@@ -289,18 +289,45 @@ void set_lazy_planner(LazyPlanner p) { planner = p; }
 void set_blocking_hooks(BlockingHooks hooks) { blocking = hooks; }
 const BlockingHooks& blocking_hooks() { return blocking; }
 
+namespace {
+
+// How many evaluations this thread is within.
+thread_local int depth = 0;
+struct Depth {
+  Depth() { ++depth; }
+  ~Depth() { --depth; }
+};
+
+bool settled(std::span<const array> arrays) {
+  return std::none_of(arrays.begin(), arrays.end(), [](const array& a) {
+    Buffer* b = a.node()->storage.buffer.get();
+    return b && b->block().queue;
+  });
+}
+
+}  // namespace
+
 void eval(std::span<const array> arrays) {
   // Only a node that depends on a marker can be available and still hold its record.
   bool ready = std::all_of(arrays.begin(), arrays.end(), [](const array& a) {
     return a.available() && (a.node()->newest_mark == 0 || must_retain(*a.node()));
   });
-  if (ready) return;
+  if (ready && (depth > 0 || settled(arrays))) return;
   BlockingScope unlocked;
-  std::lock_guard guard(eval_lock);
-  run_pending(arrays);
-  // Values computed while a trace was live kept their history; now that it is over, let go of it.
-  for (const array& a : arrays) {
-    if (a.node()->call && !must_retain(*a.node())) detach(*a.node());
+  if (!ready) {
+    std::lock_guard guard(eval_lock);
+    Depth inner;
+    run_pending(arrays);
+    // Values computed while a trace was live kept their history; now that it is over, let go of it.
+    for (const array& a : arrays) {
+      if (a.node()->call && !must_retain(*a.node())) detach(*a.node());
+    }
+  }
+  // What a device was given is done only now; within an evaluation its queue keeps the order.
+  if (depth == 0) {
+    for (const array& a : arrays) {
+      if (Buffer* b = a.node()->storage.buffer.get()) b->settle();
+    }
   }
 }
 

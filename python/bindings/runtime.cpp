@@ -291,7 +291,7 @@ void bind_evaluation(py::module_& m) {
 
       Args:
           stream (Stream, Device or DeviceType, optional): Default: the current stream.
-      )", [](const Args&) { synchronize(current_stream()); });
+      )", [](const Args& a) { synchronize(a.is_none(0) ? current_stream() : to_stream(a.raw(0), a.what(0))); });
 }
 
 void bind_memory(py::module_& m) {

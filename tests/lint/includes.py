@@ -17,10 +17,12 @@ MAY = {
     "export": "base graph ops transforms compile runtime control export",
     "inspect": "base graph ops transforms compile runtime control export inspect",
     "backend/cpu": "base graph runtime scalar backend/cpu",
+    "backend/metal": "base graph runtime scalar backend/metal",
 }
 # Of a layer that is not listed above, a folder may still know these files.
 EXCEPT = {
     "backend/cpu": r"ops/\w+_params\.h|ops/\w+\.def|compile/program\.h",
+    "backend/metal": r"ops/\w+_params\.h|ops/\w+\.def|compile/program\.h",
     "compile": r"transforms/function\.h",
 }
 

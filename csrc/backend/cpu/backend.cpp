@@ -16,6 +16,7 @@ class SystemMemory final : public RawMemory {
 
 class CpuBackend final : public Backend {
  public:
+  explicit CpuBackend(RawMemory& memory) : allocator_(memory) {}
   const char* name() const override { return "CPU"; }
   CachingAllocator& allocator() override { return allocator_; }
   bool has_kernel(const Primitive& primitive) const override { return find_kernel(primitive) != nullptr; }
@@ -23,15 +24,15 @@ class CpuBackend final : public Backend {
   void synchronize(Stream) override {}
 
  private:
-  SystemMemory memory_;
-  CachingAllocator allocator_{memory_};
+  CachingAllocator allocator_;
 };
 
 }  // namespace
 
-Backend& instance() {
+/// The CPU's backend. Its memory comes from `memory`, or from the system; the first call decides.
+Backend& instance(RawMemory* memory) {
   // Never destroyed: arrays held by static objects return their memory after main.
-  static Backend& backend = *new CpuBackend;
+  static Backend& backend = *new CpuBackend(memory ? *memory : *new SystemMemory);
   return backend;
 }
 
