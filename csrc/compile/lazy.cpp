@@ -151,14 +151,7 @@ class Run {
       out.push_back(value(slot));
     }
     const Primitive& p = *op.step.primitive;
-    if (p.view) {
-      if (auto view = p.view(op.step.params, in[0], out[0].shape())) {
-        bool contiguous = is_row_contiguous(out[0].shape(), view->strides);
-        const Storage& s = in[0].storage();
-        publish(*out[0].node(), {s.buffer, s.offset + view->offset, std::move(view->strides), contiguous});
-        return finish(out);
-      }
-    }
+    if (p.view && publish_view(p, op.step.params, in[0], *out[0].node())) return finish(out);
     Backend& device = backend(op.step.stream.device.kind);
     for (array& a : out) {
       Node& node = *a.node();

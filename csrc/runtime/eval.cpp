@@ -211,17 +211,7 @@ void run_call(CallRecord& call) {
     }
   }
   const Primitive& p = *call.primitive;
-  bool seen = false;
-  if (p.view) {
-    Node& node = *outs[0].node();
-    const Storage& in = call.inputs[0].storage();
-    if (auto view = p.view(call.params, call.inputs[0], node.shape)) {
-      bool contiguous = is_row_contiguous(node.shape, view->strides);
-      publish(node, {in.buffer, in.offset + view->offset, std::move(view->strides), contiguous});
-      seen = true;
-    }
-  }
-  if (!seen) {
+  if (!p.view || !publish_view(p, call.params, call.inputs[0], *outs[0].node())) {
     Backend& device = backend(call.stream.device.kind);
     if (device.has_kernel(p)) {
       run_kernel(device, call, {outs.data(), outs.size()});
@@ -257,6 +247,14 @@ void run_call(CallRecord& call) {
 void publish(Node& node, Storage storage) {
   node.storage = std::move(storage);
   node.available.store(true, std::memory_order_release);
+}
+
+bool publish_view(const Primitive& primitive, const Params& params, const array& in, Node& node) {
+  auto view = primitive.view(params, in, node.shape);
+  if (!view) return false;
+  bool contiguous = is_row_contiguous(node.shape, view->strides);
+  publish(node, {in.storage().buffer, in.storage().offset + view->offset, std::move(view->strides), contiguous});
+  return true;
 }
 
 bool may_take_over(const Storage& s) { return s.buffer.use_count() == 1 && s.buffer->owned && s.offset == 0 && s.row_contiguous; }

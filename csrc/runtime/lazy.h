@@ -40,6 +40,8 @@ void set_lazy_planner(LazyPlanner planner);
 void run_call(CallRecord& call);
 /// Gives a node its value.
 void publish(Node& node, Storage storage);
+/// Gives a node its value in the memory of the first input, if the primitive can see it there.
+bool publish_view(const Primitive& primitive, const Params& params, const array& in, Node& node);
 /// Whether memory is a sole owner's and lies as an output of `n_bytes` would: it may become that output's.
 bool may_take_over(const Storage& s);
 

@@ -28,6 +28,12 @@ def mx():
     return mxform
 
 
+@pytest.fixture
+def path(tmp_path):
+    """Where an exported function may go."""
+    return str(tmp_path / "f.mlxfn")
+
+
 def pytest_collection_modifyitems(config, items):
     """`slow` tests run only with MXFORM_LONG=1."""
     if LONG:

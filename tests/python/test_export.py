@@ -27,11 +27,6 @@ def normal(*shape):
     return mx.array(rng.standard_normal(shape).astype(np.float32))
 
 
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "f.mlxfn")
-
-
 @rows
 def test_an_operation_comes_back_from_its_file(spec):
     checks_export.check_export(spec)

@@ -22,11 +22,6 @@ def normal(*shape):
     return mx.array(rng.standard_normal(shape).astype(np.float32))
 
 
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "f.mlxfn")
-
-
 W, B, TABLE = normal(8, 5), normal(5), normal(64, 8)
 
 
