@@ -26,6 +26,7 @@
 #include "ops/linalg_spectral.h"
 #include "ops/linalg_standard.h"
 #include "ops/matmul.h"
+#include "ops/metal_kernel.h"
 #include "ops/movement.h"
 #include "ops/operators.h"
 #include "ops/quantized.h"

@@ -79,7 +79,7 @@ std::span<const Primitive* const> all_primitives() {
       // random
       &random_bits_p, &random_draw_p, &fold_in_p,
       // calls that hold a program or rules
-      &fused_p, &compiled_p, &checkpoint_p, &custom_p, &scan_p, &while_p, &switch_p,
+      &fused_p, &fused_matmul_p, &compiled_p, &checkpoint_p, &custom_p, &scan_p, &while_p, &switch_p,
   };
   return list;
 }

@@ -135,16 +135,22 @@ class Grouping {
     }
   }
 
-  // Groups of one stage that read the same array read it together: no path leads from one to another.
+  // Groups of one stage that read the same array, or views of it, read it together: no path leads from one to another.
   void join_readers() {
     std::unordered_map<uint64_t, size_t> first;  // Slot and stage -> a step.
+    std::vector<int> seen(static_cast<size_t>(g_.n_slots));  // What a slot is a view of.
+    std::iota(seen.begin(), seen.end(), 0);
+    for (size_t i = 0; i < g_.steps.size(); ++i) {
+      const Step& s = g_.steps[i];
+      if (!light_[i] && s.primitive->view && s.in.size() == 1) seen[static_cast<size_t>(s.out[0])] = seen[static_cast<size_t>(s.in[0])];
+    }
     for (size_t i = 0; i < g_.steps.size(); ++i) {
       if (!light_[i]) continue;
       for (int in : g_.steps[i].in) {
         int m = maker(in);
         bool inside = m >= 0 && light_[static_cast<size_t>(m)] && stage_[static_cast<size_t>(m)] == stage_[i];
         if (inside || n_elems(slots_.type_of(in).shape) < 2) continue;
-        uint64_t key = static_cast<uint64_t>(in) << 32 | static_cast<uint32_t>(stage_[i]);
+        uint64_t key = static_cast<uint64_t>(seen[static_cast<size_t>(in)]) << 32 | static_cast<uint32_t>(stage_[i]);
         size_t other = first.emplace(key, i).first->second;
         if (sets_.find(other) == sets_.find(i) || g_.steps[other].stream != g_.steps[i].stream) continue;
         const Frame &a = sets_.frame(other), &b = sets_.frame(i);
@@ -336,7 +342,15 @@ void fuse_elementwise(Subgraph& g, const Arrays& captured) {
   std::vector<bool> escapes = escaping(g, slots, units);
   GroupWriter writer(g, slots, numbers, escapes, captured);
   std::vector<Step> steps;
-  for (size_t unit : schedule(g, slots, units)) writer.write(units.groups[unit], steps);
+  std::vector<size_t> order = schedule(g, slots, units);
+  std::vector<Product> products = products_for(g, slots, units.groups, units.of, order);
+  std::vector<bool> taken(g.steps.size());
+  for (const Product& p : products) {
+    if (p.step) taken[static_cast<size_t>(p.step - g.steps.data())] = true;
+  }
+  for (size_t unit : order) {
+    if (!taken[units.groups[unit].members[0]]) writer.write(units.groups[unit], products[unit], steps);
+  }
   g.steps = std::move(steps);
 }
 

@@ -1,5 +1,5 @@
 // fuse.h — between the parts of fusion: composites are opened into simple steps (fuse_open.cpp), steps are grouped (fuse.cpp), groups
-// are written as programs (fuse_write.cpp).
+// take over products of matrices (fuse_matmul.cpp) and are written as programs (fuse_write.cpp).
 #pragma once
 
 #include <map>
@@ -43,17 +43,29 @@ struct Group {
   Frame frame;
 };
 
+/// A product of matrices that a group begins with.
+struct Product {
+  const Step* step = nullptr;  ///< Null: none.
+  bool kept = false;           ///< Something outside the group reads the product itself.
+};
+
+/// For each unit, in the order in which they run, the product that its work is done with: while the product's elements are in a
+/// cache. `of` is the unit of each step. Units that such a product is by itself are not to be written any more.
+std::vector<Product> products_for(const Subgraph& g, const SlotTable& slots, const std::vector<Group>& units, const std::vector<size_t>& of,
+                                  const std::vector<size_t>& order);
+
 /// The steps that do a group's work: a program, and views of its results. The steps as they are if a program
 /// would not pay. `escapes`: slots that something outside reads.
 class GroupWriter {
  public:
   GroupWriter(Subgraph& g, const SlotTable& slots, const Numbers& numbers, const std::vector<bool>& escapes, const Arrays& captured)
       : g_(g), slots_(slots), numbers_(numbers), escapes_(escapes), captured_(captured), number_(static_cast<size_t>(g.n_slots), -1) {}
-  void write(const Group& group, std::vector<Step>& out);
+  void write(const Group& group, const Product& product, std::vector<Step>& out);
 
  private:
   bool pays(const Group& group) const;
-  bool number_operands(const Group& group, Program& program, Step& fused);
+  bool number_operands(const Group& group, const Product& product, Program& program, Step& fused);
+  void begin_with(const Product& product, std::shared_ptr<const Program> program, Step& fused) const;
   std::optional<Constant> constant_in(int slot) const;
   void write_instr(const Step& s, const Group& group, Program& program);
   void give(int slot, int number);

@@ -9,6 +9,7 @@
 #include "compile/fuse.h"
 #include "ops/cast_params.h"
 #include "ops/create_params.h"
+#include "ops/matmul_params.h"
 #include "ops/movement_params.h"
 #include "ops/reduce_params.h"
 
@@ -58,17 +59,23 @@ bool GroupWriter::pays(const Group& group) const {
 
 // Numbers the inputs and constants, then the results; views have the number of what they see. False if no input
 // gives the whole shape.
-bool GroupWriter::number_operands(const Group& group, Program& program, Step& fused) {
+bool GroupWriter::number_operands(const Group& group, const Product& product, Program& program, Step& fused) {
   std::vector<int> constants;
+  if (product.step) {
+    give(product.step->out[0], 0);
+    fused.in.push_back(product.step->out[0]);
+    program.inputs.push_back(product.step->types[0].dtype);
+    program.input_levels.push_back(Level::full);
+  }
   for (size_t m : group.members) {
     for (int o : g_.steps[m].out) give(o, 0);
   }
-  bool whole = false, levels = false;
+  bool whole = product.step != nullptr, levels = false;
   // Something must give the whole shape: a constant array if nothing else does.
   int shape_from = -1;
   for (size_t m : group.members) {
     for (int in : g_.steps[m].in) {
-      if (number_[static_cast<size_t>(in)] >= 0 || numbers_.contains(in) || slots_.type_of(in).shape != group.frame.whole) continue;
+      if (whole || number_[static_cast<size_t>(in)] >= 0 || numbers_.contains(in) || slots_.type_of(in).shape != group.frame.whole) continue;
       if (shape_from < 0 || !constant_in(in)) shape_from = in;
     }
   }
@@ -137,11 +144,32 @@ int GroupWriter::write_number(int slot, const Step& like, std::vector<Step>& out
   return add(broadcast_p, ShapeParams{type.shape}, {seen}, type.shape);
 }
 
-void GroupWriter::write(const Group& group, std::vector<Step>& out) {
+// A program becomes what is done with a product.
+void GroupWriter::begin_with(const Product& product, std::shared_ptr<const Program> program, Step& fused) const {
+  const Step& m = *product.step;
+  FusedMatmulParams params{std::move(program), 1, 1, m.primitive == &addmm_p, product.kept};
+  if (params.addend) {
+    const auto& p = m.params.get<AddmmParams>();
+    params.alpha = p.alpha;
+    params.beta = p.beta;
+  }
+  std::vector<int> in = m.in;
+  in.insert(in.end(), fused.in.begin() + 1, fused.in.end());
+  fused.in = std::move(in);
+  if (product.kept) {
+    fused.out.insert(fused.out.begin(), m.out[0]);
+    fused.types.insert(fused.types.begin(), m.types[0]);
+  }
+  fused.primitive = &fused_matmul_p;
+  fused.params = std::move(params);
+  if (!fused.origin) fused.origin = m.origin;
+}
+
+void GroupWriter::write(const Group& group, const Product& product, std::vector<Step>& out) {
   auto program = std::make_shared<Program>();
   const Step& last = g_.steps[group.members.back()];
   Step fused{&fused_p, {}, last.stream, {}, {}, {}, last.origin};
-  bool fits = pays(group) && number_operands(group, *program, fused);
+  bool fits = (product.step || pays(group)) && number_operands(group, product, *program, fused);
   if (!fits) {
     for (int slot : std::exchange(touched_, {})) number_[static_cast<size_t>(slot)] = -1;
     for (size_t m : group.members) {
@@ -182,7 +210,11 @@ void GroupWriter::write(const Group& group, std::vector<Step>& out) {
   if (program->origins.size() != 0) program->origins.resize(program->code.size());
   if (std::find(program->squeezed.begin(), program->squeezed.end(), true) == program->squeezed.end()) program->squeezed.clear();
   for (int slot : std::exchange(touched_, {})) number_[static_cast<size_t>(slot)] = -1;
-  fused.params = FusedParams{program};
+  if (product.step) {
+    begin_with(product, program, fused);
+  } else {
+    fused.params = FusedParams{program};
+  }
   out.push_back(std::move(fused));
   for (Step& view : views) out.push_back(std::move(view));
 }

@@ -3,6 +3,7 @@
 
 #include "compile/program.h"
 #include "ops/cast.h"
+#include "ops/matmul_params.h"
 #include "ops/movement.h"
 #include "ops/reduce.h"
 
@@ -45,15 +46,15 @@ array reduced(const array& x, const Instr& i, const Axes& axes) {
 }
 
 // The operations again: transformations of a compiled function go through here.
-Outs opened(const Program& program, const Call& c) {
-  const Shape& whole = program.shape({c.inputs().begin(), c.inputs().size()});
+Outs opened(const Program& program, std::span<const array> in) {
+  const Shape& whole = program.shape(in);
   int k = program.row_axes;
   std::vector<Level> levels = program.levels();
   if (k == 0) levels.assign(levels.size(), Level::full);
   auto at = [&](const array& x, Level level) { return broadcast_to(x, shape_of(level, whole, k)); };
   Arrays values;
   for (size_t i = 0; i < program.inputs.size(); ++i) {
-    const array& x = c.in(static_cast<int>(i));
+    const array& x = in[i];
     Level level = program.input_level(i);
     // Without the ones, or with others than stand there.
     values.push_back(level == Level::full || x.ndim() == static_cast<int>(whole.size()) ? x : reshape(x, shape_of(level, whole, k)));
@@ -72,9 +73,9 @@ Outs opened(const Program& program, const Call& c) {
     } else if (i.reduce != Reduce::none) {
       values.push_back(reduced(at(values[i.a], Level::full), i, axes_missing(level, static_cast<int>(whole.size()), k)));
     } else {
-      SmallVector<array, 3> in;
-      for (int n = 0; n < i.n_operands(); ++n) in.push_back(at(values[i.operand(n)], level));
-      values.push_back(make_node(elementwise_primitive(i.code), {}, std::move(in), {i.out, shape_of(level, whole, k)}));
+      SmallVector<array, 3> operands;
+      for (int n = 0; n < i.n_operands(); ++n) operands.push_back(at(values[i.operand(n)], level));
+      values.push_back(make_node(elementwise_primitive(i.code), {}, std::move(operands), {i.out, shape_of(level, whole, k)}));
     }
   }
   Outs outs;
@@ -87,7 +88,26 @@ Outs opened(const Program& program, const Call& c) {
   return outs;
 }
 
+// The product that a call begins with.
+array product_of(const FusedMatmulParams& p, const Call& c) {
+  const Primitive& primitive = p.addend ? addmm_p : matmul_p;
+  Params params = p.addend ? Params(AddmmParams{p.alpha, p.beta}) : Params();
+  SmallVector<array, 3> in(c.inputs().begin(), c.inputs().begin() + p.first_input());
+  return make_nodes(primitive, std::move(params), std::move(in))[0];
+}
+
+Type product_type(const Call& c) {
+  Shape s = c.in(0).shape();
+  s.back() = c.in(1).shape().back();
+  return {c.in(0).dtype(), std::move(s)};
+}
+
 }  // namespace
+
+const Program* program_in(const Primitive& p, const Params& params) {
+  if (&p == &fused_p) return params.get<FusedParams>().program.get();
+  return &p == &fused_matmul_p ? params.get<FusedMatmulParams>().program.get() : nullptr;
+}
 
 std::vector<Level> Program::levels() const {
   std::vector<Level> all;
@@ -128,8 +148,30 @@ const Primitive fused_p = define<FusedParams>({
           for (size_t k = 0; k < p.program->outputs.size(); ++k) types.push_back(p.program->output_type(k, whole));
           return types;
         },
-    .expand = [](auto& p, const Call& c) { return opened(*p.program, c); },
+    .expand = [](auto& p, const Call& c) { return opened(*p.program, {c.inputs().begin(), c.inputs().size()}); },
     .kind = Kind::elementwise,
+});
+
+const Primitive fused_matmul_p = define<FusedMatmulParams>({
+    .name = "fused_matmul",
+    .infer =
+        [](auto& p, const Call& c) -> Inferred {
+          Type product = product_type(c);
+          Types types;
+          if (p.kept) types.push_back(product);
+          for (size_t k = 0; k < p.program->outputs.size(); ++k) types.push_back(p.program->output_type(k, product.shape));
+          return types;
+        },
+    .expand =
+        [](auto& p, const Call& c) {
+          Arrays in{product_of(p, c)};
+          in.insert(in.end(), c.inputs().begin() + p.first_input(), c.inputs().end());
+          Outs outs = opened(*p.program, in);
+          if (!p.kept) return outs;
+          Arrays all{in[0]};
+          all.insert(all.end(), outs.begin(), outs.end());
+          return Outs(all);
+        },
 });
 
 }  // namespace mx

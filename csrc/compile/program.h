@@ -95,7 +95,8 @@ struct Program {
   std::vector<Level> input_levels = {};  ///< One for each input; empty: all full.
   /// One for each output, or empty: none. An output per row or per column that lacks the axes it was reduced over.
   std::vector<bool> squeezed = {};
-  PreparedSlot prepared = {};
+  PreparedSlot prepared = {};         ///< What the CPU backend keeps.
+  PreparedSlot prepared_on_gpu = {};  ///< What a GPU's does.
 
   size_t n_values() const { return inputs.size() + constants.size() + code.size(); }
   /// The dtype of a value.
@@ -123,5 +124,20 @@ struct FusedParams {
 
 /// Runs a program: one input and one output per entry of the program's. The record is in compile/fused.cpp.
 extern const Primitive fused_p;
+
+/// A product of matrices and what is computed of its elements: input 0 of the program, which has no rows, is
+/// alpha * (a @ b) + beta * c, rounded to its dtype. Inputs: a, b, c if there is an addend, the program's others.
+/// Outputs: the product if `kept`, the program's. One of them has the product's dtype. Floating dtypes only.
+struct FusedMatmulParams {
+  std::shared_ptr<const Program> program;
+  double alpha = 1, beta = 1;
+  bool addend = false, kept = false;
+  size_t first_input() const { return addend ? 3 : 2; }  ///< Of the program's others.
+  auto fields() const { return std::tuple_cat(std::tie(alpha, beta, addend, kept), program->fields()); }
+};
+extern const Primitive fused_matmul_p;
+
+/// The program of a call of one of these; null for other primitives.
+const Program* program_in(const Primitive& p, const Params& params);
 
 }  // namespace mx

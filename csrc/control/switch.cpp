@@ -28,7 +28,7 @@ std::vector<std::vector<size_t>> inputs_of_branches(const SwitchParams& p) {
 
 template <class Vector>
 auto chosen(const Vector& all, const std::vector<size_t>& which) {
-  std::vector<std::decay_t<decltype(all[0])>> some;
+  std::vector<typename Vector::value_type> some;
   for (size_t i : which) some.push_back(all[i]);
   return some;
 }

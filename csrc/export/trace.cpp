@@ -58,6 +58,8 @@ Piece closed_copy(const Subgraph& g) {
   return closed({std::move(t.graph), std::move(t.captured)});
 }
 
+bool is_program(const Primitive& p) { return &p == &fused_p || &p == &fused_matmul_p; }
+
 // Takes the calls made since serial `since` out of the graph above some arrays: depth first, without recursion.
 class Recorder {
  public:
@@ -132,7 +134,7 @@ class Recorder {
       InlineCompiled form(use_ == for_reading_programs ? InlineCompiled::programs : InlineCompiled::operations);
       expand(f);
     } else if (use_ != for_file) {
-      if (p == &fused_p && use_ == for_reading) expand(f);
+      if (is_program(*p) && use_ == for_reading) expand(f);
     } else if (p == &debug_print_p) {
       // Files have no effects. What waits for this one waits for a constant.
       f.in = {array::copy_of(std::vector<char>(static_cast<size_t>(n_elems(token_shape(f)))).data(), Dtype::bool_, token_shape(f))};
@@ -147,7 +149,7 @@ class Recorder {
       close_bodies(f);
     } else if (p == &custom_p) {
       open_custom(f);
-    } else if (p == &fused_p || has_opaque(c->params.to_field())) {
+    } else if (is_program(*p) || has_opaque(c->params.to_field())) {
       if (!p->expand) params_field(*p, c->params);  // throws
       expand(f);
     }
@@ -328,7 +330,7 @@ class Recorder {
 
 const char* export_source(const Primitive& p) {
   if (&p == &debug_print_p) return "dropped";
-  return find_check(p) ? "kept" : &p == &marker_p || &p == &fused_p || &p == &compiled_p || &p == &with_effects_p ? "inlined" : "none";
+  return find_check(p) ? "kept" : &p == &marker_p || is_program(p) || &p == &compiled_p || &p == &with_effects_p ? "inlined" : "none";
 }
 
 Traced trace(const Function& f, const Types& inputs, uint64_t* progress) {

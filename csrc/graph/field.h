@@ -148,10 +148,18 @@ constexpr auto members(const P& p) {
   }
 }
 
+// Only addresses of the specimen's members are used: it is nowhere defined.
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wundefined-var-template"
+#endif
 template <class P, size_t... I>
 constexpr auto member_names(std::index_sequence<I...>) {
   return std::array<std::string_view, sizeof...(I)>{member_name<std::get<I>(members<sizeof...(I)>(specimen<P>.value))>()...};
 }
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 
 /// Gives the items of `f`, made from x.fields(), their names: found by address, for fields() may have an order of its own.
 template <class P>

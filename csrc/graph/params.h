@@ -46,7 +46,7 @@ size_t hash_field(const T& x) {
     return x ? mix(1, hash_field(*x)) : 0;
   } else if constexpr (requires { x.begin(); }) {
     size_t h = x.size();
-    for (const auto& e : x) h = mix(h, hash_field(e));
+    for (const auto& e : x) h = mix(h, hash_field<typename T::value_type>(e));
     return h;
   } else {
     return std::hash<T>()(x);

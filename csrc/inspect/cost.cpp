@@ -1,5 +1,6 @@
 #include "inspect/cost.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "compile/compiled_body.h"
@@ -225,6 +226,11 @@ int64_t flops_of(const Primitive& p, const Seen& s) {
       n += (i.cast ? 0 : is_complex(i.in) ? 4 : 1) * (full ? size : size / std::max<int64_t>(length, 1));
     }
     return n;
+  }
+  if (&p == &fused_matmul_p) {
+    const auto& f = s.params.get<FusedMatmulParams>();
+    auto n_code = std::count_if(f.program->code.begin(), f.program->code.end(), [](const Instr& i) { return !i.cast; });
+    return flops_of(f.addend ? addmm_p : matmul_p, s) + n_code * n_elems(s.out[0].shape);
   }
   auto id = static_cast<size_t>(p.id);
   if (id < formulas().size() && formulas()[id]) {

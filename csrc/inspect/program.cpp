@@ -92,7 +92,7 @@ Extract opened(const Step& s, const Types& in) {
 }
 
 void add_params(const Step& s, const Types& in, ProgramStep& step) {
-  if (s.primitive == &fused_p) {
+  if (program_in(*s.primitive, s.params)) {
     Extract e = opened(s, in);
     eval(e.captured);  // its constants: views of single numbers
     step.bodies.push_back({"program", read("", std::move(e.graph), e.captured)});

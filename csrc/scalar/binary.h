@@ -20,7 +20,7 @@ template <class T> MX_FN T multiply(T a, T b, Integer) { return T(Wrap<T>(a) * W
 template <class T> MX_FN T multiply(T a, T b, Real) { return a * b; }
 template <class T> MX_FN T multiply(T a, T b, ComplexNumber) { return a * b; }
 
-template <class T> MX_FN T strong_zero_multiply(T a, T b, Real) { return a == T(0) || b == T(0) ? T(0) : a * b; }
+template <class T> MX_FN T strong_zero_multiply(T a, T b, Real) { return a != T(0) && b != T(0) ? a * b : T(0); }
 /// A factor that is real or imaginary multiplies as such: its zero part makes no NaN of an infinite partner.
 template <class R> MX_FN Complex<R> strong_zero_multiply(Complex<R> a, Complex<R> b, ComplexNumber) {
   R rr = strong_zero_multiply(a.re, b.re, Real()), ii = strong_zero_multiply(a.im, b.im, Real());

@@ -7,6 +7,7 @@
 
 #ifdef __METAL_VERSION__
 #include <metal_stdlib>
+#include "scalar/metal_functions.h"
 #define MX_FN inline
 #else
 #include <cmath>
@@ -20,7 +21,12 @@
 namespace mx::scalar {
 
 #ifdef __METAL_VERSION__
-namespace m = metal;
+namespace m {
+using metal::acos, metal::acosh, metal::asin, metal::asinh, metal::atan, metal::atan2, metal::atanh, metal::ceil, metal::copysign, metal::cos,
+    metal::cosh, metal::exp, metal::fabs, metal::floor, metal::fmod, metal::log, metal::log10, metal::log2, metal::numeric_limits, metal::pow,
+    metal::rint, metal::sin, metal::sinh, metal::sqrt, metal::tan, metal::tanh, metal::trunc;
+using metal_functions::erf, metal_functions::expm1, metal_functions::log1p;
+}
 template <class T>
 struct WideOf {
   using type = T;

@@ -120,6 +120,10 @@ template <class T> MX_FN T log1p(T x) { return m::log1p(x); }
 template <class T> MX_FN T sigmoid(T x) { return unary_detail::sigmoid(x); }
 template <class T> MX_FN T erf(T x) { return m::erf(x); }
 template <class T> MX_FN T erfinv(T x) { return T(unary_detail::erfinv(Wide<T>(x))); }
+#ifdef __METAL_VERSION__
+// Without a wider type the approximation in float32 is the better one.
+MX_FN float erfinv(float x) { return metal_functions::erfinv(x); }
+#endif
 template <class T> MX_FN T sin(T x) { return m::sin(x); }
 template <class T> MX_FN T cos(T x) { return m::cos(x); }
 template <class T> MX_FN T tan(T x) { return m::tan(x); }

@@ -322,9 +322,10 @@ py::list describe_traces(const CompileCache& cache, PyObject* fun) {
     Cost cost = cost_of(run.graph);
     size_t n_fused = 0, n_inside = 0;
     for (const Step& s : run.graph.steps) {
-      if (s.primitive != &fused_p) continue;
+      const Program* program = program_in(*s.primitive, s.params);
+      if (!program) continue;
       ++n_fused;
-      n_inside += s.params.get<FusedParams>().program->code.size();
+      n_inside += program->code.size();
     }
     py::list captured;
     for (const array& a : body.constants()) captured.append(a);

@@ -1,9 +1,13 @@
 // custom_kernel.cpp — GPU kernels from source text. They can be made anywhere, so that a module which defines some
-// can be imported; a call checks its arguments, then says which backend this build lacks to run it.
+// can be imported; a call checks its arguments, then makes the operation or says which backend is lacking to run it.
 
 #include "bindings/custom_kernel.h"
 
 #include <pybind11/stl.h>
+
+#include "graph/stream.h"
+#include "ops/metal_kernel.h"
+#include "runtime/backend.h"
 
 namespace mx::python {
 
@@ -11,8 +15,8 @@ namespace {
 
 /// What metal_kernel and cuda_kernel return.
 struct CustomKernel {
-  std::string maker, backend, name;
-  size_t n_inputs, n_outputs;
+  std::string maker, backend;
+  MetalKernel kernel;
 };
 
 [[noreturn]] void no_backend(const std::string& maker, const std::string& backend, const std::string& name) {
@@ -27,19 +31,20 @@ std::vector<std::string> names_of(const Args& a, int i) {
   return names;
 }
 
-py::object make_kernel(const Args& a, const char* backend) {
+CustomKernel make_kernel(const Args& a, const char* backend) {
   const std::string& maker = a.signature().name;
-  CustomKernel k{maker, backend, a.str(0), names_of(a, 1).size(), names_of(a, 2).size()};
-  (void)a.str(3);
-  (void)a.str(4);
-  (void)a.flag(5);
-  if (k.n_outputs == 0) throw ValueError(cat("[", maker, "] output_names is empty; need at least one output."));
-  return py::cast(std::move(k));
+  MetalKernel k{.name = a.str(0), .input_names = names_of(a, 1), .output_names = names_of(a, 2), .source = a.str(3)};
+  k.header = a.str(4);
+  k.ensure_row_contiguous = a.flag(5);
+  if (k.output_names.empty()) throw ValueError(cat("[", maker, "] output_names is empty; need at least one output."));
+  return {maker, backend, std::move(k)};
 }
 
-void check_compile_options(const Args& a, int i) {
-  if (a.is_none(i)) return;
+/// Whether the options allow fast arithmetic. "relaxed" only permits to round differently, which is not made use of.
+bool fast_math(const Args& a, int i) {
+  if (a.is_none(i)) return false;
   if (!PyDict_Check(a.raw(i))) throw ValueError(cat("[metal_kernel] compile_options is ", kind_of(a.raw(i)), "; need a dict."));
+  bool fast = false;
   for (auto [key, value] : py::reinterpret_borrow<py::dict>(a.raw(i))) {
     std::string option = to_string(key.ptr(), a.what(i));
     if (option != "math_mode") throw ValueError(cat("[metal_kernel] unknown compile option '", option, "'; there is 'math_mode'."));
@@ -47,7 +52,9 @@ void check_compile_options(const Args& a, int i) {
     if (mode != "safe" && mode != "relaxed" && mode != "fast") {
       throw ValueError(cat("[metal_kernel] math_mode is '", mode, "'; need 'safe', 'relaxed' or 'fast'."));
     }
+    fast = mode == "fast";
   }
+  return fast;
 }
 
 py::sequence sequence_of(const py::object& o, What what) {
@@ -59,41 +66,59 @@ py::sequence sequence_of(const py::object& o, What what) {
 void check_count(const std::string& op, const char* name, size_t n, size_t need) {
   if (n != need) throw ValueError(cat("[", op, "] ", name, " has ", n, " entries; need ", need, ", one for each name."));
 }
-void check_triple(const py::object& o, What what) {
+std::array<int64_t, 3> to_triple(const py::object& o, What what) {
   if (py::len(sequence_of(o, what)) != 3) throw py::type_error(cat(what, " has ", py::len(o), " entries; need three integers."));
-  for (py::handle x : sequence_of(o, what)) to_integer(x.ptr(), what);
+  std::array<int64_t, 3> triple{};
+  size_t i = 0;
+  for (py::handle x : sequence_of(o, what)) triple[i++] = to_integer(x.ptr(), what);
+  return triple;
 }
-void check_outputs(const std::string& op, const py::object& shapes, const py::object& dtypes, size_t n) {
+void read_outputs(const std::string& op, const py::object& shapes, const py::object& dtypes, size_t n, MetalCall& call) {
   check_count(op, "output_shapes", py::len(sequence_of(shapes, {op, "output_shapes"})), n);
   check_count(op, "output_dtypes", py::len(sequence_of(dtypes, {op, "output_dtypes"})), n);
-  for (py::handle x : shapes) to_shape(x.ptr(), {op, "output_shapes"});
-  for (py::handle x : dtypes) to_dtype(x.ptr(), {op, "output_dtypes"});
+  for (py::handle x : shapes) call.output_shapes.push_back(to_shape(x.ptr(), {op, "output_shapes"}));
+  for (py::handle x : dtypes) call.output_dtypes.push_back(to_dtype(x.ptr(), {op, "output_dtypes"}));
+}
+
+TemplateArg to_template_arg(py::handle x, const std::string& op) {
+  What what{op, "template"};
+  py::sequence pair = sequence_of(py::reinterpret_borrow<py::object>(x), what);
+  if (py::len(pair) != 2) throw ValueError(cat("[", op, "] a template argument has ", py::len(pair), " entries; need a name and a value."));
+  TemplateArg a{to_string(py::object(pair[0]).ptr(), what), false};
+  py::object value = pair[1];
+  if (PyBool_Check(value.ptr())) a.value = value.ptr() == Py_True;
+  else if (PyLong_Check(value.ptr())) a.value = to_integer(value.ptr(), what);
+  else if (is_dtype(value.ptr())) a.value = to_dtype(value.ptr(), what);
+  else throw ValueError(cat("[", op, "] a template argument is ", kind_of(value.ptr()), "; need a Dtype, an int or a bool."));
+  return a;
 }
 
 py::object call(const CustomKernel& k, const py::object& inputs, const py::object& output_shapes, const py::object& output_dtypes,
-                const py::object& grid, const py::object& threadgroup, const py::object& templates, const py::object& init_value, bool,
+                const py::object& grid, const py::object& threadgroup, const py::object& templates, const py::object& init_value, bool verbose,
                 const py::object& stream) {
   const std::string& op = k.maker;
   py::sequence given = sequence_of(inputs, {op, "inputs"});
-  check_count(op, "inputs", py::len(given), k.n_inputs);
-  for (py::handle x : given) to_array(x.ptr(), What(op, "inputs"));
-  check_outputs(op, output_shapes, output_dtypes, k.n_outputs);
-  check_triple(grid, {op, "grid"});
-  check_triple(threadgroup, {op, "threadgroup"});
+  check_count(op, "inputs", py::len(given), k.kernel.input_names.size());
+  Arrays in;
+  for (py::handle x : given) in.push_back(to_array(x.ptr(), What(op, "inputs")));
+  MetalCall c;
+  read_outputs(op, output_shapes, output_dtypes, k.kernel.output_names.size(), c);
+  c.grid = to_triple(grid, {op, "grid"});
+  c.threadgroup = to_triple(threadgroup, {op, "threadgroup"});
   if (!templates.is_none()) {
-    for (py::handle x : sequence_of(templates, {op, "template"})) {
-      py::sequence pair = sequence_of(py::reinterpret_borrow<py::object>(x), {op, "template"});
-      if (py::len(pair) != 2) throw ValueError(cat("[", op, "] a template argument has ", py::len(pair), " entries; need a name and a value."));
-      to_string(py::object(pair[0]).ptr(), {op, "template"});
-      py::object value = pair[1];
-      if (!PyLong_Check(value.ptr()) && !is_dtype(value.ptr())) {
-        throw ValueError(cat("[", op, "] a template argument is ", kind_of(value.ptr()), "; need a Dtype, an int or a bool."));
-      }
-    }
+    for (py::handle x : sequence_of(templates, {op, "template"})) c.templates.push_back(to_template_arg(x, op));
   }
-  if (!init_value.is_none()) to_real(init_value.ptr(), {op, "init_value"});
-  if (!stream.is_none()) to_stream(stream.ptr(), {op, "stream"});
-  no_backend(op, k.backend, k.name);
+  if (!init_value.is_none()) c.init_value = to_real(init_value.ptr(), {op, "init_value"});
+  Stream where = stream.is_none() ? current_stream() : to_stream(stream.ptr(), {op, "stream"});
+  if (k.backend != "Metal" || !has_backend(Device::gpu)) no_backend(op, k.backend, k.kernel.name);
+  if (where.device.kind != Device::gpu) {
+    throw BackendError(cat("[", op, "] Metal kernel '", k.kernel.name, "' runs on the GPU only: it is called on ", where, "; pass stream=mx.gpu."));
+  }
+  StreamScope scope(where);
+  if (verbose) py::print(metal_kernel_source(k.kernel, in, c));
+  py::list outs;
+  for (const array& out : metal_kernel(k.kernel, std::move(in), c)) outs.append(py::reinterpret_steal<py::object>(to_python(out)));
+  return outs;
 }
 
 constexpr const char* kCall = R"(Run the kernel.
@@ -113,7 +138,9 @@ Returns:
     list(array): The outputs.
 
 Raises:
-    BackendError: If this build has no backend for such kernels.
+    BackendError: If this build has no backend for such kernels, or the stream is not one of the GPU. When a value is asked for: if
+        the source does not compile.
+    ValueError: If arguments do not fit.
 )";
 
 // What kernels from source take, whatever the language.
@@ -141,7 +168,11 @@ void bind_custom_kernels(py::module_& m) {
   def(m, "metal_kernel(name, input_names, output_names, source, header='', ensure_row_contiguous=True, atomic_outputs=False, compile_options=None)",
       cat(R"(Make a kernel from the body of a Metal function.
 
-The kernel can be made on any machine. Calling it needs a Metal backend, which this build does not have.
+The kernel can be made on any machine; calling it needs an Apple GPU. The signature is written for each call: inputs are
+`const device T*` (`const constant T*` with fewer than 8 elements, `T&` without axes), outputs `device T*`, T being the dtype's
+name, such as `float` or `float16_t`. Attributes of Metal that stand in the source, such as `thread_position_in_grid`, become
+arguments, and so do `x_shape`, `x_strides` and `x_ndim` of an input `x`; `elem_to_loc(i, x_shape, x_strides, x_ndim)` is where
+element i lies. The source is compiled when a value is asked for. For derivatives call it within `mx.custom_function`.
 
 )", kSourceArgs, R"(    atomic_outputs (bool): Whether outputs are declared atomic.
     compile_options (dict, optional): "math_mode": "safe" (the default), "relaxed" or "fast".
@@ -159,9 +190,10 @@ Example:
     True
 )").c_str(),
       [](const Args& a) {
-        (void)a.flag(6);
-        check_compile_options(a, 7);
-        return make_kernel(a, "Metal");
+        CustomKernel k = make_kernel(a, "Metal");
+        k.kernel.atomic_outputs = a.flag(6);
+        k.kernel.fast_math = fast_math(a, 7);
+        return py::cast(std::move(k));
       });
 
   def(m, "cuda_kernel(name, input_names, output_names, source, header='', ensure_row_contiguous=True, shared_memory=0)",
@@ -183,7 +215,7 @@ Example:
 )").c_str(),
       [](const Args& a) {
         (void)a.integer(6);
-        return make_kernel(a, "CUDA");
+        return py::cast(make_kernel(a, "CUDA"));
       });
 
   def(m, "precompiled_cuda_kernel(*, name, compiled_source, inputs, output_shapes, output_dtypes, scalars, grid, threadgroup, shared_memory=0, "
@@ -217,10 +249,11 @@ Example:
         std::string op = a.signature().name;
         if (!PyBytes_Check(a.raw(1))) throw py::type_error(cat(a.what(1), " is ", kind_of(a.raw(1)), "; need bytes."));
         (void)a.arrays(2);
-        check_outputs(op, a.obj(3), a.obj(4), py::len(sequence_of(a.obj(3), a.what(3))));
+        MetalCall ignored;
+        read_outputs(op, a.obj(3), a.obj(4), py::len(sequence_of(a.obj(3), a.what(3))), ignored);
         sequence_of(a.obj(5), a.what(5));
-        check_triple(a.obj(6), a.what(6));
-        check_triple(a.obj(7), a.what(7));
+        to_triple(a.obj(6), a.what(6));
+        to_triple(a.obj(7), a.what(7));
         (void)a.integer(8);
         (void)a.opt_real(9);
         (void)a.flag(10);

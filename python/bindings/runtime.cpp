@@ -14,6 +14,10 @@
 #include "runtime/backend.h"
 #include "runtime/eval.h"
 
+#ifdef MXFORM_METAL
+#include "backend/metal/backend.h"
+#endif
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -131,9 +135,19 @@ std::string cpu_name() {
   return "CPU";
 }
 
+void need_metal(const char* op) {
+  if (!has_backend(Device::gpu)) throw BackendError(cat("[", op, "] Metal is not available."));
+}
+
 py::dict device_info(Device d) {
   need_backend(d, "[device_info] d");
   py::dict out;
+#ifdef MXFORM_METAL
+  if (d.kind == Device::gpu) {
+    for (const auto& [name, value] : metal::device_info()) std::visit([&](const auto& v) { out[name.c_str()] = v; }, value);
+    return out;
+  }
+#endif
 #if defined(__unix__) || defined(__APPLE__)
   utsname system{};
   if (uname(&system) == 0) out["architecture"] = system.machine;
@@ -325,10 +339,21 @@ void bind_memory(py::module_& m) {
       Returns:
           int: The limit before.
       )", [n_bytes](const Args& a) { return memory().set_cache_limit(n_bytes(a)); });
-  def(m, "set_wired_limit(limit)", "Accepted for GPUs; the CPU has no wired memory.\n\nReturns:\n    int: 0.", [n_bytes](const Args& a) {
-    n_bytes(a);
-    return 0;
-  });
+  def(m, "set_wired_limit(limit)", R"(
+      Set how many bytes of the GPU's memory may stay resident while it is idle. Without a GPU there is nothing to set.
+
+      Args:
+          limit (int): In bytes; at most ``max_recommended_working_set_size`` of ``metal.device_info()``.
+
+      Returns:
+          int: The limit before.
+      )", [n_bytes](const Args& a) {
+        [[maybe_unused]] size_t limit = n_bytes(a);
+#ifdef MXFORM_METAL
+        if (has_backend(Device::gpu)) return metal::set_wired_limit(limit);
+#endif
+        return size_t(0);
+      });
   def(m, "get_array_buffer_size(*args)", R"(
       Give the bytes of memory behind evaluated arrays; shared memory counts once.
 
@@ -347,17 +372,45 @@ void bind_memory(py::module_& m) {
 void bind_hardware(py::module_& m) {
   py::module_ metal = m.def_submodule("metal", "Apple GPUs.");
   def(metal, "is_available()", "Tell whether Metal can be used.\n\nReturns:\n    bool", [](const Args&) { return has_backend(Device::gpu); });
-  def(metal, "device_info()", "Describe the GPU; empty if there is none.\n\nReturns:\n    dict", [](const Args&) {
+  def(metal, "device_info()", R"(
+      Describe the GPU; empty if there is none.
+
+      Returns:
+          dict: "architecture", "device_name", "memory_size", "max_buffer_length", "max_recommended_working_set_size" (sizes in bytes),
+          "resource_limit" (buffers; 0: unknown) and "backend".
+      )", [](const Args&) {
     return py::object(has_backend(Device::gpu) ? device_info({Device::gpu, 0}) : py::dict());
   });
   for (const char* name : {"get_active_memory", "get_peak_memory", "reset_peak_memory", "get_cache_memory", "clear_cache",
                            "set_memory_limit", "set_cache_limit", "set_wired_limit"}) {
     metal.attr(name) = m.attr(name);
   }
-  def(metal, "start_capture(path)", "Begin to record GPU work for a debugger.",
-      [](const Args&) -> py::object { throw BackendError("[start_capture] Metal is not available."); });
-  def(metal, "stop_capture()", "End the recording.",
-      [](const Args&) -> py::object { throw BackendError("[stop_capture] Metal is not available."); });
+  def(metal, "start_capture(path)", R"(
+      Begin to record the GPU's work for Xcode's debugger. The environment must have had MTL_CAPTURE_ENABLED=1 from the start.
+
+      Args:
+          path (str): File to write, with the suffix .gputrace. It must not exist.
+
+      Raises:
+          BackendError: If nothing can be recorded.
+      )", [](const Args& a) {
+        std::string path = a.str(0);
+        need_metal("start_capture");
+#ifdef MXFORM_METAL
+        metal::start_capture(path);
+#endif
+      });
+  def(metal, "stop_capture()", R"(
+      End the recording.
+
+      Raises:
+          BackendError: If there is none.
+      )", [](const Args&) {
+        need_metal("stop_capture");
+#ifdef MXFORM_METAL
+        metal::stop_capture();
+#endif
+      });
   py::module_ cuda = m.def_submodule("cuda", "GPUs of another vendor: not supported.");
   def(cuda, "is_available()", "Tell whether CUDA can be used.\n\nReturns:\n    bool", [](const Args&) { return false; });
 }

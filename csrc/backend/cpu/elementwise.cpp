@@ -6,6 +6,7 @@
 
 #include "backend/cpu/elementwise.h"
 
+#include "backend/cpu/crosswise.h"
 #include "backend/cpu/loops.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/strided.h"
@@ -46,6 +47,19 @@ class Operand {
   Loop widen_;
 };
 
+// False if nothing lies across the others, or a half type is to be converted.
+bool run_crosswise(const Task& task, Loop loop, bool in_float, int64_t grain) {
+  array& out = task.out[0];
+  if (in_float || out.ndim() < 2) return false;
+  SmallVector<CrossOperand, kMaxInputs + 1> operands;
+  for (const array& x : task.in) operands.push_back({x.bytes(), static_cast<int64_t>(x.itemsize()), x.strides()});
+  operands.push_back({out.bytes(), static_cast<int64_t>(out.itemsize()), row_strides(out.shape())});
+  Crosswise walk(out.shape(), {operands.begin(), operands.size()}, 1, false);
+  if (!walk.pays()) return false;
+  walk.run(grain, [&](const void* const* in, void* const* to, int64_t n) { loop(in, to[0], n); });
+  return true;
+}
+
 // Runs `loop` on all inputs. With `in_float`, half inputs are widened before and a half output is rounded after.
 void run(const Task& task, Loop loop, bool in_float, int64_t grain) {
   array& out = task.out[0];
@@ -71,6 +85,7 @@ void run(const Task& task, Loop loop, bool in_float, int64_t grain) {
     });
     return;
   }
+  if (run_crosswise(task, loop, in_float, grain)) return;
   parallel_for(size, grain, [&](int64_t begin, int64_t end) {
     Tile raw[kMaxInputs], wide[kMaxInputs], result;
     const void* in[kMaxInputs];

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backend/cpu/crosswise.h"
 #include "backend/cpu/fused_rows.h"
 #include "backend/cpu/pool.h"
 #include "backend/cpu/scratch.h"
@@ -18,7 +19,8 @@ namespace mx::cpu {
 
 namespace {
 
-constexpr int64_t kTile = 1024;    // Elements gathered at a time.
+constexpr int64_t kTile = 1024;    // Elements gathered at a time,
+constexpr int64_t kGathered = 1 << 17;  // fewer of many inputs: bytes for all of them.
 constexpr double kWorth = 3000;    // Nanoseconds worth a thread.
 
 using Key = SmallVector<uint8_t, 24>;
@@ -76,6 +78,13 @@ std::unique_ptr<Variant> prepare(const Program& program, const Key& key, RowMode
   return v;
 }
 
+const Variant& variant(const Program& program, const Key& key, RowMode mode) {
+  auto* variants = static_cast<Variants*>(program.prepared.get());
+  if (!variants) variants = static_cast<Variants*>(&program.prepared.keep(std::make_unique<Variants>()));
+  const Variant* v = variants->find(key);
+  return v ? *v : variants->add(prepare(program, key, mode));
+}
+
 // A broadcast may be of a lower level than the program says: the same element all along each row, or everywhere.
 Level level_of(const array& x, Level declared, int row_axes) {
   if (declared != Level::full || x.row_contiguous()) return declared;
@@ -112,6 +121,32 @@ array copied(const array& x) {
 
 // ---- programs without rows
 
+bool any_streams(const Pass& pass) {
+  return std::any_of(pass.body.outputs.begin(), pass.body.outputs.end(), [](const LoopBody::Output& o) { return o.stream; });
+}
+
+// False if nothing lies across the others.
+bool run_crosswise(const Task& task, std::span<const array> inputs, const Variant& v) {
+  const Pass& pass = v.plan.passes[0];
+  const Shape& shape = task.out[0].shape();
+  std::vector<CrossOperand> operands;
+  for (size_t k = 0; k < pass.in.size(); ++k) {
+    const array& x = inputs[pass.in[k].index];
+    Strides strides = pass.body.inputs[k].scalar ? Strides(shape.size(), 0) : x.strides();
+    operands.push_back({x.bytes(), static_cast<int64_t>(x.itemsize()), std::move(strides)});
+  }
+  for (const PlanPlace& place : pass.out) {
+    array& y = task.out[place.index];
+    operands.push_back({y.bytes(), static_cast<int64_t>(y.itemsize()), row_strides(y.shape())});
+  }
+  Crosswise walk(shape, operands, pass.out.size(), true);
+  if (!walk.pays()) return false;
+  bool streams = any_streams(pass);
+  walk.run(v.grain, [&](const void* const* in, void* const* out, int64_t n) { pass.code->run(in, out, nullptr, n); },
+           [&] { if (streams) stream_fence(); });
+  return true;
+}
+
 void run_flat(const Task& task, std::span<const array> inputs, const Variant& v) {
   const Pass& pass = v.plan.passes[0];
   size_t n_in = pass.in.size(), n_out = pass.out.size();
@@ -139,20 +174,22 @@ void run_flat(const Task& task, std::span<const array> inputs, const Variant& v)
     array& y = task.out[pass.out[k].index];
     operands.push_back({y.bytes(), static_cast<int64_t>(y.itemsize()), nullptr});
   }
+  if (!direct && run_crosswise(task, inputs, v)) return;
   size_t n = n_in + n_out;
-  bool streams = std::any_of(pass.body.outputs.begin(), pass.body.outputs.end(), [](const LoopBody::Output& o) { return o.stream; });
+  bool streams = any_streams(pass);
+  int64_t tile = std::clamp<int64_t>(kGathered / (8 * std::max<int64_t>(1, static_cast<int64_t>(readers.size()))) & ~int64_t(63), 64, kTile);
   parallel_for(size, v.grain, [&](int64_t begin, int64_t end) {
     constexpr size_t kFew = 24;
     const void* few[kFew];
-    Scratch many(n > kFew || !direct ? n * sizeof(void*) + 64 + (direct ? 0 : n_in * static_cast<size_t>(kTile) * 8) : 0);
+    Scratch many(n > kFew || !direct ? n * sizeof(void*) + 64 + readers.size() * static_cast<size_t>(tile) * 8 : 0);
     const void** at = n > kFew || !direct ? many.as<const void*>() : few;
     std::byte* room = many.as<std::byte>() + (n * sizeof(void*) + 63) / 64 * 64;
-    int64_t step = direct ? end - begin : kTile;
+    int64_t step = direct ? end - begin : tile;
     for (int64_t i = begin; i < end; i += step) {
       int64_t m = std::min(step, end - i);
       for (size_t k = 0; k < n; ++k) {
         const Operand& o = operands[k];
-        at[k] = o.reader ? o.reader->read(i, m, static_cast<void*>(room + k * static_cast<size_t>(kTile) * 8)) : o.base + i * o.itemsize;
+        at[k] = o.reader ? o.reader->read(i, m, static_cast<void*>(room + (o.reader - readers.begin()) * tile * 8)) : o.base + i * o.itemsize;
       }
       pass.code->run(at, const_cast<void* const*>(at + n_in), nullptr, m);
     }
@@ -161,6 +198,14 @@ void run_flat(const Task& task, std::span<const array> inputs, const Variant& v)
 }
 
 }  // namespace
+
+const Pass& flat_pass(const Program& program, std::span<const Level> levels) {
+  Key key;
+  key.push_back(static_cast<uint8_t>(RowMode::flat));
+  for (Level l : levels) key.push_back(static_cast<uint8_t>(l));
+  for (size_t k = 0; k < program.outputs.size(); ++k) key.push_back(0);
+  return variant(program, key, RowMode::flat).plan.passes[0];
+}
 
 void fused_kernel(const Task& task) {
   const Program& program = *task.params.get<FusedParams>().program;
@@ -180,25 +225,22 @@ void fused_kernel(const Task& task) {
   for (size_t i = 0; i < n_in; ++i) key.push_back(static_cast<uint8_t>(level_of(task.in[i], program.input_level(i), program.row_axes)));
   for (const array& out : task.out) key.push_back(out.n_bytes() >= kStreamBytes);
 
-  auto* variants = static_cast<Variants*>(program.prepared.get());
-  if (!variants) variants = static_cast<Variants*>(&program.prepared.keep(std::make_unique<Variants>()));
-  const Variant* v = variants->find(key);
-  if (!v) v = &variants->add(prepare(program, key, mode));
+  const Variant& v = variant(program, key, mode);
 
   Arrays own;
   std::span<const array> inputs = task.in;
   for (size_t k = 0; k < task.out.size(); ++k) {
     for (size_t i = 0; i < n_in; ++i) {
-      if (!overwrites(task, program, *v, mode, i, k)) continue;
+      if (!overwrites(task, program, v, mode, i, k)) continue;
       if (own.empty()) own.assign(task.in.begin(), task.in.end());
       own[i] = copied(task.in[i]);
       inputs = own;
     }
   }
   if (mode == RowMode::flat) {
-    run_flat(task, inputs, *v);
+    run_flat(task, inputs, v);
   } else {
-    run_rows({task, program, v->plan, mode, whole, n_rows, length, v->levels, inputs});
+    run_rows({task, program, v.plan, mode, whole, n_rows, length, v.levels, inputs});
   }
 }
 

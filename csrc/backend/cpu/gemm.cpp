@@ -174,12 +174,10 @@ class Product {
         for (int64_t i = i_begin; i < i_end; i += tall) {
           for (int64_t j = j_begin; j < j_end; ++j) multiply_panel(j, i, std::min(i_end, i + tall));
         }
-        if constexpr (kSame) {
-          if (last() && g_.epilogue && !in_tiles_) {
-            int64_t j = j0_ + j_begin * width_;
-            g_.epilogue(g_.out + (i0_ + i_begin) * g_.out_row + j, g_.out_row, i0_ + i_begin, i_end - i_begin, j,
-                        std::min(n_, j_end * width_) - j_begin * width_);
-          }
+        if (last() && g_.epilogue) {
+          int64_t j = j0_ + j_begin * width_;
+          g_.epilogue(g_.out + (i0_ + i_begin) * g_.out_row + j, g_.out_row, i0_ + i_begin, i_end - i_begin, j,
+                      std::min(n_, j_end * width_) - j_begin * width_);
         }
       }
     });
@@ -257,7 +255,6 @@ class Product {
       }
     }
     if (!last()) return;
-    if (g_.epilogue) g_.epilogue(tile, kMaxTileElems, i0_ + i, rows, j0_ + j, cols);
     for (int64_t r = 0; r < rows; ++r) narrow(tile + r * kMaxTileElems, g_.out + (i0_ + i + r) * g_.out_row + j0_ + j, cols);
   }
 
@@ -287,9 +284,9 @@ void fill_empty(const Gemm<S>& g) {
   T* line = memory.as<T>();
   for (int64_t i = 0; i < g.m; ++i) {
     for (int64_t j = 0; j < g.n; ++j) line[j] = g.c ? g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]) : T(0);
-    if (g.epilogue) g.epilogue(line, g.n, i, 1, 0, g.n);
     narrow(line, g.out + i * g.out_row, g.n);
   }
+  if (g.epilogue) g.epilogue(g.out, g.out_row, 0, g.m, 0, g.n);
 }
 
 // A product so small that a strip of tiles after the other is all there is to do. False if it is not.

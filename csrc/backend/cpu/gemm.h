@@ -13,10 +13,9 @@ namespace mx::cpu {
 template <class S>
 using Accumulator = std::conditional_t<std::is_same_v<S, double>, double, float>;
 
-/// What is done to a result once its sums are complete, while they are in the cache: `run` changes elements [row, row + rows) x
-/// [col, col + cols) in place. `c` points at the first of them, rows are c_row apart; they are of type Accumulator<S>, so
-/// results of half types come before they are rounded. Every element comes exactly once, in no particular order and on
-/// several threads.
+/// What is done to a result once its elements are complete and rounded, while they are in a cache: `run` may change elements
+/// [row, row + rows) x [col, col + cols). `c` points at the first of them, in the result, rows are c_row elements apart. Every element
+/// comes exactly once, in no particular order and on several threads.
 struct Epilogue {
   void (*run)(void* context, void* c, int64_t c_row, int64_t row, int64_t rows, int64_t col, int64_t cols) = nullptr;
   void* context = nullptr;

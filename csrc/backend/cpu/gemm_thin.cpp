@@ -23,6 +23,7 @@ constexpr int64_t kMaxColumns = 8;          // Of b against an a as it lies,
 constexpr int64_t kMaxTurned = 4;           // and against one that is contiguous down its columns.
 constexpr int64_t kLargeElems = 128 << 10;  // More than the second cache likes to hold.
 constexpr int64_t kTaskElems = 32 << 10;  // Of w: worth a thread.
+constexpr int64_t kFinishElems = 8 << 10;   // Of the result, for the epilogue.
 
 template <class S, class T>
 auto dots_table(const TileKernels<T>& k) {
@@ -170,6 +171,14 @@ void run_transposed(const Gemm<S>& g) {
   }
 }
 
+// The epilogue of results that are all there; wide ones on several threads.
+template <class T>
+void finish(const Epilogue& epilogue, T* out, int64_t out_row, int64_t m, int64_t n) {
+  if (!epilogue) return;
+  int64_t grain = std::max<int64_t>(64, kFinishElems / m / 64 * 64);
+  parallel_for(n, grain, [&](int64_t begin, int64_t end) { epilogue(out + begin, out_row, 0, m, begin, end - begin); });
+}
+
 // Which of the ways above is taken.
 enum class Way { none, left_dots, right_dots, rows, transposed };
 
@@ -202,9 +211,8 @@ bool thin_gemm(const Gemm<S>& g) {
   Way way = choose(g);
   if (way == Way::none) return false;
   if (way == Way::transposed) {
-    if (g.epilogue && !std::is_same_v<S, T>) return false;
     run_transposed(g);
-    if (g.epilogue) g.epilogue(g.out, g.out_row, 0, g.m, 0, g.n);
+    finish(g.epilogue, g.out, g.out_row, g.m, g.n);
     return true;
   }
   auto total = [&](int64_t i, int64_t j, T sum) {
@@ -212,17 +220,8 @@ bool thin_gemm(const Gemm<S>& g) {
     sum *= g.alpha;
     return g.c ? sum + g.beta * static_cast<T>(g.c[i * g.c_row + j * g.c_col]) : sum;
   };
-  if (g.epilogue && !std::is_same_v<S, T>) {
-    // Results wait in float.
-    Scratch memory(static_cast<size_t>(g.m * g.n) * sizeof(T));
-    T* wide = memory.as<T>();
-    run(g, way, [&](int64_t i, int64_t j, T sum) { wide[i * g.n + j] = total(i, j, sum); });
-    g.epilogue(wide, g.n, 0, g.m, 0, g.n);
-    for (int64_t i = 0; i < g.m; ++i) narrow(wide + i * g.n, g.out + i * g.out_row, g.n);
-    return true;
-  }
   run(g, way, [&](int64_t i, int64_t j, T sum) { g.out[i * g.out_row + j] = static_cast<S>(total(i, j, sum)); });
-  if (g.epilogue) g.epilogue(g.out, g.out_row, 0, g.m, 0, g.n);
+  finish(g.epilogue, g.out, g.out_row, g.m, g.n);
   return true;
 }
 

@@ -148,6 +148,7 @@ std::vector<Entry> entries() {
       {&irfft_p, irfft_kernel},
       {&hadamard_p, hadamard_kernel},
       {&fused_p, fused_kernel},
+      {&fused_matmul_p, fused_matmul_kernel},
   };
 }
 

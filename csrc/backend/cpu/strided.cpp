@@ -1,5 +1,6 @@
 #include "backend/cpu/strided.h"
 
+#include "backend/cpu/copy_transpose.h"
 #include "base/dtype.h"
 
 namespace mx::cpu {
@@ -67,8 +68,20 @@ const void* read_bits(const Layout& layout, const std::byte* first, int64_t begi
   int64_t stride = layout.inner_stride(0);
   if (stride == 1 && walk.run() >= n) return src + walk.offset(0);
   T* dst = static_cast<T*>(scratch);
+  // Whole runs of what is transposed: several at a time, a cache line of the source across.
+  size_t d = layout.shape.size();
+  int64_t length = layout.inner();
+  bool turned = d > 1 && stride != 1 && stride != 0 && layout.strides[0][d - 2] == 1 && length >= 8;
   while (n > 0) {
     int64_t run = std::min(n, walk.run());
+    if (turned && run == length && n >= 4 * length) {
+      int64_t rows = std::min(n / length, walk.outer_run());
+      transpose_tile(src + walk.offset(0), stride, dst, length, length, rows, false);
+      dst += rows * length;
+      n -= rows * length;
+      for (; rows > 0; --rows) walk.advance(length);
+      continue;
+    }
     gather_run(src + walk.offset(0), stride, run, dst);
     dst += run;
     n -= run;

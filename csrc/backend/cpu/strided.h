@@ -37,6 +37,8 @@ class Walk {
   explicit Walk(const Layout& layout, int64_t begin = 0);
   /// Elements left in the innermost dimension, from here.
   int64_t run() const { return layout_->shape.back() - position_.back(); }
+  /// Runs left in the dimension before, this one included.
+  int64_t outer_run() const { return layout_->shape[layout_->shape.size() - 2] - position_[position_.size() - 2]; }
   /// Where operand k is, in elements from its first.
   int64_t offset(size_t k) const { return offsets_[k]; }
   /// Moves on by n <= run() elements.

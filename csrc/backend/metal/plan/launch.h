@@ -73,6 +73,8 @@ struct Source {
   std::string text;
   /// Fast arithmetic (MTLCompileOptions): off unless a user asks for it.
   bool fast_math = false;
+  /// Text that lives for ever, the same for many sources, to be compiled in front.
+  const char* prelude = "";
 };
 
 struct Plan {

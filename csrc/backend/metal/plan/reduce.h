@@ -1,0 +1,44 @@
+// reduce.h — plans of reductions, and the view of an array that kernels have which work along axes.
+#pragma once
+
+#include "backend/metal/plan/layout.h"
+#include "backend/metal/plan/planners.h"
+
+namespace mx::metal {
+
+/// The axes kept and the axes worked along, each merged and, where the order does not matter, with the smallest stride innermost.
+/// Operand 0 is the input, operand 1 the output (strides 0 along axes that it lacks).
+struct AxesLayout {
+  Layout kept, along;
+  /// Neighbours in memory belong to different results.
+  bool by_columns = false;
+  bool fits() const { return kept.fits() && along.fits(); }
+};
+AxesLayout split_axes(const Shape& shape, const Axes& axes, const Strides& in, const Strides& out, bool any_order);
+
+/// Strides of a row-contiguous result without `axes`, one for every axis of `shape`.
+Strides reduced_strides(const Shape& shape, const Axes& axes);
+
+enum class Reduction : int32_t { sum, prod, max, min, all, any };
+
+/// The dtype in which a GPU combines elements of dtype t.
+Dtype combined_in(Dtype t);
+
+/// What is reduced, an input, an output or a temporary, and where the results go, an output or a temporary.
+struct ReduceCall {
+  Binding::Kind from, to;
+  size_t from_which, to_which;
+  Dtype in, out;
+  Reduction op;
+};
+/// Adds the launches of a reduction; the results lie as layout.kept says. False: too many axes.
+bool add_reduction(Plan& plan, const ReduceCall& call, const AxesLayout& layout);
+
+bool plan_sum(const Task& task, Plan& plan);
+bool plan_prod(const Task& task, Plan& plan);
+bool plan_max(const Task& task, Plan& plan);
+bool plan_min(const Task& task, Plan& plan);
+bool plan_all(const Task& task, Plan& plan);
+bool plan_any(const Task& task, Plan& plan);
+
+}  // namespace mx::metal
