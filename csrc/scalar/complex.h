@@ -223,7 +223,13 @@ MX_FN Complex<R> arctanh(Complex<R> z) {
     return make_complex(m::copysign(m::fabs(re), x), m::copysign(half_pi, y));
   }
   R d = (R(1) - x) * (R(1) - x) + y * y;
-  R re = R(0.25) * m::log1p(R(4) * m::fabs(x) / ((R(1) - m::fabs(x)) * (R(1) - m::fabs(x)) + y * y));
+  R below = (R(1) - m::fabs(x)) * (R(1) - m::fabs(x)) + y * y, re;
+  if (below > R(1e-30)) {
+    re = R(0.25) * m::log1p(R(4) * m::fabs(x) / below);
+  } else {
+    // So near to a pole that squares vanish in float.
+    re = R(0.5) * (R(0.693147180559945309417) - m::log(modulus(make_complex(R(1) - m::fabs(x), y))));
+  }
   R im = R(0.5) * m::atan2(R(2) * y, (R(1) - x) * (R(1) + x) - y * y);
   return make_complex(d == R(0) && y == R(0) ? m::copysign(infinity<R>(), x) : m::copysign(re, x), im);
 }

@@ -14,7 +14,7 @@ namespace mx::metal::host {
 
 /// Something that Metal's validation would refuse, or that a GPU would do wrong without a word.
 struct Fault {
-  std::string kind;     ///< "unset-buffer", "hazard", ...; docs/metal.md lists them.
+  std::string kind;     ///< "unset-buffer", "hazard", ...; tests/cpp/metal_double_test.cpp shows each.
   std::string message;  ///< Names the kernel and the slot where there are any.
 };
 

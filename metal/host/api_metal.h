@@ -123,7 +123,6 @@ struct FenceObject : Object {
   static constexpr const char* kType = "MTL::Fence";
   FenceObject() : Object(kType) {}
   std::mutex mutex;
-  const void* queue = nullptr;  ///< The one that uses it.
   NodeSet done;
 };
 
@@ -186,7 +185,7 @@ struct CommandBufferObject : Object {
 
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
-  MTL::CommandBufferStatus status = MTL::CommandBufferStatusNotEnqueued;
+  std::atomic<MTL::CommandBufferStatus> status = MTL::CommandBufferStatusNotEnqueued;
   std::string error;
   MTL::CommandBufferError error_code = MTL::CommandBufferErrorNone;
   std::vector<std::function<void(MTL::CommandBuffer*)>> completed, scheduled;
@@ -220,8 +219,8 @@ struct EncoderObject : Object {
   void die() override;
 };
 
-/// Blocks until `ready`, or until nothing has happened for as long as options() allow; whether it is ready.
-bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, const std::function<bool()>& ready);
+/// Blocks until `ready`, or until nothing has happened for so many times what options() allow; whether it is ready.
+bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, const std::function<bool()>& ready, int times = 1);
 
 // ---- captures (api_capture.cpp)
 

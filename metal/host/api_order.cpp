@@ -6,6 +6,10 @@
 
 namespace mx::metal::host {
 
+namespace {
+constexpr size_t kMostNodes = 1 << 10;  // remembered of a program that never asks whether work is done
+}
+
 std::vector<Access> accesses(const DispatchCommand& d) {
   std::vector<Access> all;
   for (const Bound& b : d.bound) {
@@ -119,6 +123,7 @@ std::string Order::begin(const void* queue, uint64_t number, uint64_t epoch, con
   self.before = after;
   after.insert(self.id);
   nodes_.push_back(std::move(self));
+  if (nodes_.size() > kMostNodes) nodes_.erase(nodes_.begin(), nodes_.begin() + kMostNodes / 2);
   return wrong;
 }
 

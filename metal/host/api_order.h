@@ -3,7 +3,7 @@
 // A pass is ordered after another if a fence, an event or Metal's tracking says so, in steps if need be; or if the CPU knew that the
 // other was done before it committed this one. Whether it happened to be done plays no part, so that a missing fence is found however
 // the threads run. Two dispatches conflict if they are bound to memory from the same address on and one of them may write: how
-// far they go is not known here. Where bindings of one pass merely overlap, api_replay.cpp looks closer.
+// far they go is not known here. Where bindings of one pass merely overlap, api_run.cpp looks closer.
 #pragma once
 
 #include "api_metal.h"

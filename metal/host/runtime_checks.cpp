@@ -103,6 +103,9 @@ uint32_t group = 0;
 uint32_t device_time = 0, threadgroup_time = 0;
 uint32_t simd_device_time[kThreads / kLanes], simd_threadgroup_time[kThreads / kLanes];
 bool active = false;
+// Places that are known by name: offsets that no module reaches.
+constexpr uint32_t kPlaces = 0xF0000000;
+std::vector<std::pair<std::string, int>> places;
 
 // The ranges in which a module was loaded: constants and the machine's own state.
 void add_module(const void* anything_in_it) {
@@ -168,7 +171,39 @@ void note_read(Cell& c, const Stamp& now) {
   c.read = now;
 }
 
-const void* pc_of(const Stamp& s) { return reinterpret_cast<const void*>(module_base + s.pc); }
+const void* pc_of_stamp(const Stamp& s) { return reinterpret_cast<const void*>(module_base + s.pc); }
+
+std::string line_of(const void* pc) {
+  uintptr_t place = reinterpret_cast<uintptr_t>(pc) - module_base;
+  if (place >= kPlaces && place - kPlaces < places.size()) return places[place - kPlaces].first + ":" + std::to_string(places[place - kPlaces].second);
+
+  // The call is one byte in front of where it returns to.
+  uintptr_t offset = reinterpret_cast<uintptr_t>(pc) - module_base - 1;
+  static std::map<std::pair<std::string, uintptr_t>, std::string> known;
+  std::string& line = known[{module_file, offset}];
+  if (!line.empty()) return line;
+  char command[64];
+  std::snprintf(command, sizeof command, "' -i 0x%zx 2>/dev/null", size_t(offset));
+  std::string text;
+  if (FILE* f = popen((std::string("addr2line -e '") + module_file + command).c_str(), "r")) {
+    char row[4096];
+    while (std::fgets(row, sizeof row, f)) {
+      // The innermost line that is the kernel's own, not of the library in metal/host/include.
+      std::string r(row);
+      while (!r.empty() && (r.back() == '\n' || r.back() == ' ')) r.pop_back();
+      if (size_t note = r.find(" (discriminator"); note != std::string::npos) r.resize(note);
+      while (r.rfind("./", 0) == 0) r.erase(0, 2);
+      if (text.empty()) text = r;
+      if (r.find("metal/host/") == std::string::npos && r.find("??") == std::string::npos) {
+        text = r;
+        break;
+      }
+    }
+    pclose(f);
+  }
+  if (text.empty() || text[0] == '?') text = std::string(module_file) + "+" + std::to_string(offset);
+  return line = text;
+}
 
 std::string what(Access how, size_t size) {
   bool atomic = how == Access::atomic_read || how == Access::atomic_write, writes = how == Access::write || how == Access::atomic_write;
@@ -180,7 +215,7 @@ std::string what(Access how, size_t size) {
   bool near = group_of(other.who) == group;
   by += near ? "this threadgroup" : "threadgroup number " + std::to_string(group_of(other.who));
   fail(line_of(pc) + ": race: " + what(how, size) + " at byte " + std::to_string(a - r.begin) + " of " + r.name + ", which " + by +
-       (other_writes ? " wrote at " : " read at ") + line_of(pc_of(other)) +
+       (other_writes ? " wrote at " : " read at ") + line_of(pc_of_stamp(other)) +
        (near ? ", with no barrier for this memory between them" : "; nothing orders threadgroups of one dispatch"));
 }
 
@@ -304,6 +339,13 @@ void simd_barrier(uint32_t simd, uint32_t flags) {
   if (flags & kDevice) ++simd_device_time[simd];
 }
 
+const void* pc_of(const Place& place) {
+  static std::map<std::pair<const char*, int>, uint32_t> known;
+  auto [at, is_new] = known.try_emplace({place.file, place.line}, uint32_t(places.size()));
+  if (is_new) places.push_back({place.file, place.line});
+  return reinterpret_cast<const void*>(module_base + kPlaces + at->second);
+}
+
 void access(uintptr_t a, size_t size, Access how, const void* pc) {
   if (!active || !current) return;
   uintptr_t end = a + size;
@@ -321,34 +363,6 @@ void access(uintptr_t a, size_t size, Access how, const void* pc) {
   for (const Range& r : internal)
     if (r.holds(a, end)) return;
   outside(a, size, how, pc);
-}
-
-std::string line_of(const void* pc) {
-  // The call is one byte in front of where it returns to.
-  uintptr_t offset = reinterpret_cast<uintptr_t>(pc) - module_base - 1;
-  static std::map<std::pair<std::string, uintptr_t>, std::string> known;
-  std::string& line = known[{module_file, offset}];
-  if (!line.empty()) return line;
-  char command[64];
-  std::snprintf(command, sizeof command, "' -i 0x%zx 2>/dev/null", size_t(offset));
-  std::string text;
-  if (FILE* f = popen((std::string("addr2line -e '") + module_file + command).c_str(), "r")) {
-    char row[4096];
-    while (std::fgets(row, sizeof row, f)) {
-      // The innermost line that is the kernel's own, not of the library in metal/host/include.
-      std::string r(row);
-      while (!r.empty() && (r.back() == '\n' || r.back() == ' ')) r.pop_back();
-      if (size_t note = r.find(" (discriminator"); note != std::string::npos) r.resize(note);
-      if (text.empty()) text = r;
-      if (r.find("metal/host/") == std::string::npos && r.find("??") == std::string::npos) {
-        text = r;
-        break;
-      }
-    }
-    pclose(f);
-  }
-  if (text.empty() || text[0] == '?') text = std::string(module_file) + "+" + std::to_string(offset);
-  return line = text;
 }
 
 }  // namespace mx::metal::host::checks

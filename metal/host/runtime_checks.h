@@ -24,8 +24,8 @@ void simd_barrier(uint32_t simd, uint32_t flags);
 enum class Access : uint8_t { read, write, atomic_read, atomic_write };
 /// Stops the threadgroup with a message if the current thread may not do this. `pc`: the instruction after it.
 void access(uintptr_t address, size_t size, Access how, const void* pc);
-/// The line that an instruction comes from, as "file:line".
-std::string line_of(const void* pc);
+/// Stands for a place as an instruction would.
+const void* pc_of(const Place& place);
 #else
 constexpr bool enabled = false;
 inline void begin_dispatch(const Dispatch&, const void*, const void*) {}

@@ -6,9 +6,9 @@
 
 namespace mx::metal::host {
 
-void atomic_access(const volatile void* p, size_t size, bool writes, Place) {
+void atomic_access(const volatile void* p, size_t size, bool writes, Place place) {
   using checks::Access;
-  checks::access(reinterpret_cast<uintptr_t>(p), size, writes ? Access::atomic_write : Access::atomic_read, __builtin_return_address(0));
+  checks::access(reinterpret_cast<uintptr_t>(p), size, writes ? Access::atomic_write : Access::atomic_read, checks::pc_of(place));
 }
 
 namespace {

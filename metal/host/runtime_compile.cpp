@@ -130,7 +130,8 @@ void build(const std::string& source, const CompileOptions& options, const fs::p
       log, "Python or the C++ compiler");
   std::string flags = " -std=c++17 -O1 -shared -fPIC -fno-math-errno -fno-trapping-math -fwrapv -fno-strict-aliasing -fvisibility=hidden -w";
   flags += options.fast_math ? " -ffp-contract=fast" : " -ffp-contract=off";
-  if (checked()) flags += " -DMX_METAL_CHECKED -g1 -fsanitize=thread,bounds,alignment,integer-divide-by-zero";
+  if (checked()) flags += " -DMX_METAL_CHECKED -g1 -fdebug-prefix-map=" + word(fs::current_path().string()) + "=.";
+  if (checked()) flags += " -fsanitize=thread,bounds,alignment,integer-divide-by-zero";
   // The link is a step of its own: with -fsanitize it would ask for libtsan.
   fs::path object = work / "source.o";
   size_t shared = flags.find(" -shared");

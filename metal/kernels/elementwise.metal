@@ -6,6 +6,7 @@
 // plan/elementwise.cpp launches these.
 
 #include "rows.h"
+#include "small_floats.h"
 #include "strided.h"
 
 constant int op [[function_constant(0)]];
@@ -111,23 +112,7 @@ template <class T>
 #define CAST_KERNEL(T, NAME) INSTANTIATE("cast_" NAME, cast, T)
 FOR_ALL_TYPES(CAST_KERNEL)
 
-// ---- numbers of 8 bits (e4m3: OCP Microscaling Formats specification 1.0, 5.3.1). 448 is the largest; NaN becomes it, too.
-
-inline uchar to_e4m3(float x) {
-  float a = metal::fabs(x);
-  a = a <= 448.0f ? a : 448.0f;
-  uint bits = as_type<uint>(a);
-  // Below 2^-6 in steps of 2^-9: adding a number with that unit in the last place rounds.
-  uint small = as_type<uint>(a + 16384.0f) - as_type<uint>(16384.0f);
-  uint large = ((bits + 0x7ffffu + (bits >> 20 & 1u)) >> 20) - (120u << 3);
-  return uchar((a < 0.015625f ? small : large) | (as_type<uint>(x) >> 31 << 7));
-}
-inline float from_e4m3(uint code) {
-  uint exponent = code >> 3 & 15u, mantissa = code & 7u;
-  float magnitude = exponent == 0 ? float(mantissa) * 0.001953125f : as_type<float>((exponent + 120u) << 23 | mantissa << 20);
-  if ((code & 0x7fu) == 0x7fu) magnitude = NAN;
-  return code & 0x80u ? -magnitude : magnitude;
-}
+// ---- numbers of 8 bits (e4m3). 448 is the largest; NaN becomes it, too.
 
 template <class T>
 [[kernel]] void to_fp8(

@@ -40,6 +40,34 @@ inline SortedUpdate sorted_update(device const ulong* items, uint i, uint n) {
 // The place of an index out of bounds.
 constant constexpr uint kNowhere = 0xffffffffu;
 
+// Many updates of one place are not walked through by one thread alone. Sorted items are in blocks; what continues a place at the beginning of
+// a block, scatter_carries combines to a carry: (outer, block, inner).
+constant bool has_carries [[function_constant(2)]];
+constant constexpr uint kBlock = 64;
+
+template <typename T>
+[[kernel]] void scatter_carries(
+    device const ulong* items [[buffer(0)]],
+    device const T* updates [[buffer(1)]],
+    device Compute<T>* carries [[buffer(2)]],
+    constant long* outer [[buffer(3)]],
+    constant long* inner [[buffer(4)]],
+    constant uint& n [[buffer(5)]],
+    constant long* index [[buffer(6)]],
+    uint3 at [[thread_position_in_grid]],
+    uint3 grid [[threads_per_grid]]) {
+  uint j = at.y * kBlock, end = n - j < kBlock ? n : j + kBlock, place = uint(items[j] >> 32);
+  if (j == 0 || uint(items[j - 1] >> 32) != place || place == kNowhere) return;
+  device const T* from = updates + (element_offsets<2>(outer, at.z).at[1] + element_offsets<2>(inner, at.x).at[1]);
+  Compute<T> x = Compute<T>(from[element_offsets<1>(index, uint(items[j])).at[0]]);
+  for (++j; j < end; ++j) {
+    ulong item = items[j];
+    if (uint(item >> 32) != place) break;
+    x = combined(x, Compute<T>(from[element_offsets<1>(index, uint(item)).at[0]]));
+  }
+  carries[(ulong(at.z) * grid.y + at.y) * grid.x + at.x] = x;
+}
+
 template <typename T>
 [[kernel]] void scatter_sorted(
     device const ulong* items [[buffer(0)]],
@@ -49,6 +77,7 @@ template <typename T>
     constant long* inner [[buffer(4)]],
     constant long* places [[buffer(5)]],
     constant long* index [[buffer(6)]],
+    device const Compute<T>* carries [[buffer(7), function_constant(has_carries)]],
     uint3 at [[thread_position_in_grid]],
     uint3 grid [[threads_per_grid]]) {
   SortedUpdate u = sorted_update(items, at.y, grid.y);
@@ -57,12 +86,18 @@ template <typename T>
   device const T* from = updates + (o.at[1] + i.at[1]);
   device T* to = out + (o.at[0] + i.at[0] + element_offsets<1>(places, u.place).at[0]);
   Compute<T> x = Compute<T>(*to);
-  ulong item = items[at.y];
-  for (uint j = at.y;;) {
-    x = combined(x, Compute<T>(from[element_offsets<1>(index, uint(item)).at[0]]));
-    if (++j == grid.y) break;
-    item = items[j];
+  uint n_blocks = (grid.y - 1) / kBlock + 1;
+  for (uint j = at.y; j < grid.y;) {
+    ulong item = items[j];
     if (uint(item >> 32) != u.place) break;
+    if (has_carries && j % kBlock == 0 && j != at.y) {
+      x = combined(x, carries[(ulong(at.z) * n_blocks + j / kBlock) * grid.x + at.x]);
+      if (grid.y - j <= kBlock) break;
+      j += kBlock;
+    } else {
+      x = combined(x, Compute<T>(from[element_offsets<1>(index, uint(item)).at[0]]));
+      ++j;
+    }
   }
   *to = T(x);
 }
@@ -150,6 +185,7 @@ template <typename T>
 
 #define SCATTERS(T, name)                                    \
   INSTANTIATE("scatter_sorted_" name, scatter_sorted, T)     \
+  INSTANTIATE("scatter_carries_" name, scatter_carries, T)   \
   INSTANTIATE("scatter_few_" name, scatter_few, T)           \
   INSTANTIATE("scatter_axis_few_" name, scatter_axis_few, T)
 FOR_ALL_TYPES(SCATTERS)

@@ -363,9 +363,9 @@ TEST_CASE("metal_double: what is released is gone") {
     t.fill(t.a, 1);
     CHECK(t.done() == "");
   }
-  // The queue's thread lets go of its last command buffer a moment later.
-  for (int i = 0; i < 1000 && host::live_objects("") != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  CHECK(host::live_objects("") == before);
+  // The queue's thread lets go of its last command buffer a moment later, as those of earlier tests may.
+  for (int i = 0; i < 1000 && host::live_objects("") > before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(host::live_objects("") <= before);
 }
 
 // ---- one fault each: bindings

@@ -50,6 +50,14 @@ TEST_CASE("few updates are walked through, many are sorted") {
         "scatter_sorted_float32");
 }
 
+TEST_CASE("many updates of one place are combined in blocks, but for products") {
+  array a = unreal(Dtype::float16, {10, 8}), u = unreal(Dtype::float16, {5000, 8}), i = unreal(Dtype::int32, {5000});
+  Planned p = planned(scatter_p, ScatterParams{{0}, 0, ScatterMode::add}, {a, u, i}, true);
+  CHECK(p.has("scatter_carries_float16"));
+  CHECK(p.plan.temporaries.back() == size_t(79 * 8 * 4));
+  CHECK_FALSE(planned(scatter_reduce_p, ScatterParams{{0}, 0, ScatterMode::multiply}, {a, u, i}, true).has("scatter_carries_float16"));
+}
+
 TEST_CASE("rows of huge arrays are gathered, places beyond 32 bits are the CPU's") {
   const int64_t rows = int64_t(1) << 33;
   array table = unreal(Dtype::float16, {rows, 4096}), i = unreal(Dtype::int64, {100000});

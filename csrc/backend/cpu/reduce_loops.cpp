@@ -3,6 +3,7 @@
 #include "backend/cpu/reduce_loops.h"
 
 #include <limits>
+#include <utility>
 
 #include "backend/cpu/clones.h"
 
@@ -80,6 +81,18 @@ void identity(void* acc, int64_t n) {
   std::fill_n(static_cast<T*>(acc), n, Op::identity);
 }
 
+// Lanes half further on, around the end.
+template <int half, class V, int... j>
+MX_INLINE V rotated(const V& v, std::integer_sequence<int, j...>) {
+  return __builtin_shufflevector(v, v, ((j + half) % static_cast<int>(sizeof...(j)))...);
+}
+// Combines lanes j and j + half for j < half, then halves of that; the result is in lane 0.
+template <int half, class V, class I, class Op>
+MX_INLINE void combine_halves(V& v, I lanes, Op op) {
+  op(v, rotated<half>(v, lanes));
+  if constexpr (half > 1) combine_halves<half / 2>(v, lanes, op);
+}
+
 // The extreme of real numbers by the processor's own comparison, which forgets NaNs. A sum remembers them; it also becomes
 // NaN where infinities meet, so then false is returned, and the answer is not to be used.
 template <class T, bool largest>
@@ -110,17 +123,64 @@ MX_INLINE bool extreme_but_nan(const T* p, int64_t n, T* acc) {
   improve(best[2], best[3]);
   improve(best[0], best[2]);
   V sums = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  T y = best[0][0], all = sums[0];
-  for (int64_t j = 1; j < lanes; ++j) {
-    improve(y, static_cast<T>(best[0][j]));
-    all += sums[j];
+  constexpr auto each = std::make_integer_sequence<int, static_cast<int>(lanes)>();
+  combine_halves<lanes / 2>(best[0], each, improve);
+  combine_halves<lanes / 2>(sums, each, [](V& a, const V& b) __attribute__((always_inline)) { a += b; });
+  *acc = best[0][0];
+  return sums[0] == sums[0];
+}
+
+// A sum of at least as many elements as there are lanes, in the order that row() says, all lanes in registers.
+template <class T>
+MX_INLINE T sum_in_registers(const T* p, int64_t n) {
+  typedef T V __attribute__((vector_size(64)));
+  constexpr int width = 64 / sizeof(T), lanes = 4 * width;
+  V lane[4];
+  auto at = [&](int64_t i, int k) __attribute__((always_inline)) {
+    V v;
+    __builtin_memcpy(&v, p + i + k * width, sizeof(V));
+    return v;
+  };
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) lane[k] = at(0, k);
+  int64_t i = lanes;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) lane[k] += (at(i, k) + at(i + lanes, k)) + (at(i + 2 * lanes, k) + at(i + 3 * lanes, k));
   }
-  *acc = y;
-  return all == all;
+  for (; i + lanes <= n; i += lanes) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) lane[k] += at(i, k);
+  }
+  // What is left, and -0, which changes nothing.
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    int64_t left = n - i - k * width;
+    if (left <= 0) break;
+    if (left >= width) {
+      lane[k] += at(i, k);
+      continue;
+    }
+    V rest = -V{};
+    T part[width];
+    __builtin_memcpy(part, &rest, sizeof(V));
+    for (int64_t j = 0; j < left; ++j) part[j] = p[i + k * width + j];
+    __builtin_memcpy(&rest, part, sizeof(V));
+    lane[k] += rest;
+  }
+  V all = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+  combine_halves<width / 2>(all, std::make_integer_sequence<int, width>(), [](V& a, const V& b) __attribute__((always_inline)) { a += b; });
+  return all[0];
 }
 
 template <class T, class Op>
 MX_CLONES void row(const void* x, int64_t n, void* acc) {
+  if constexpr (std::is_floating_point_v<T> && std::is_same_v<Op, Sum<T>>) {
+    if (n >= static_cast<int64_t>(256 / sizeof(T))) {
+      *static_cast<T*>(acc) = sum_in_registers(static_cast<const T*>(x), n);
+      return;
+    }
+  }
   if constexpr (std::is_floating_point_v<T> && (std::is_same_v<Op, Max<T>> || std::is_same_v<Op, Min<T>>)) {
     if (n >= 64 && extreme_but_nan<T, std::is_same_v<Op, Max<T>>>(static_cast<const T*>(x), n, static_cast<T*>(acc))) return;
   }

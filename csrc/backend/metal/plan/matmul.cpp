@@ -14,6 +14,7 @@ namespace mx::metal {
 namespace {
 
 constexpr int64_t kManyPieces = 48;     // Enough threadgroups to fill a GPU, about.
+constexpr int64_t kSplitPieces = 64;   // The same, where the inner dimension is shared out.
 constexpr int64_t kLeastDepth = 256;    // Of a part of the inner dimension.
 constexpr int64_t kMostSplits = 32;
 constexpr int kMostSwizzle = 2;         // 2^swizzle rows of pieces are taken together.
@@ -259,7 +260,7 @@ GemmChoice choose_gemm(int64_t m, int64_t n, int64_t k, int64_t batch) {
     return static_cast<int64_t>(ceil_div(static_cast<uint64_t>(m), static_cast<uint64_t>(t.bm)) * ceil_div(static_cast<uint64_t>(n), static_cast<uint64_t>(t.bn))) * batch;
   };
   if (m > kSmallTile.bm && n > kSmallTile.bn && pieces(kLargeTile) >= kManyPieces) return {kLargeTile, 1, static_cast<int>(k)};
-  int64_t splits = std::clamp<int64_t>(std::min(kManyPieces / pieces(kSmallTile), k / kLeastDepth), 1, kMostSplits);
+  int64_t splits = std::clamp<int64_t>(std::min(kSplitPieces / pieces(kSmallTile), k / kLeastDepth), 1, kMostSplits);
   int64_t bk = kSmallTile.bk, each = splits == 1 ? k : (k / splits + bk - 1) / bk * bk;
   return {kSmallTile, static_cast<int>(splits == 1 ? 1 : (k + each - 1) / each), static_cast<int>(each)};
 }

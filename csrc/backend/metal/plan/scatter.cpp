@@ -14,6 +14,8 @@ namespace mx::metal {
 namespace {
 
 constexpr int64_t kFew = 32;
+constexpr int64_t kCarriedFrom = 1024;
+constexpr uint64_t kBlock = 64;  // As in scatter.metal.
 
 // Whether elements can be combined with one update after another in memory: half types would be rounded each time.
 bool one_by_one(Dtype t, ScatterMode mode, int64_t n) {
@@ -33,8 +35,29 @@ bool fit(std::initializer_list<const Layout*> layouts) {
 bool add_sorted(Plan& plan, uint16_t items, Dtype t, ScatterMode mode, const Layout& outer, const Layout& inner, const Layout& places, const Layout& index) {
   std::optional<Grid> grid = grid_of(uint64_t(inner.size), uint64_t(index.size), uint64_t(outer.size));
   if (!grid || !fit({&outer, &inner, &places, &index})) return false;
+  // Products are left in order: a part of one may overflow where the whole does not.
+  const bool carried = mode != ScatterMode::set && mode != ScatterMode::multiply && index.size >= kCarriedFrom;
+  uint16_t carries = 0;
+  if (carried) {
+    const uint64_t n_blocks = ceil_div(static_cast<uint64_t>(index.size), kBlock);
+    const bool half = t == Dtype::float16 || t == Dtype::bfloat16;
+    carries = plan.temporary(n_blocks * static_cast<size_t>(outer.size * inner.size) * (half ? sizeof(float) : size_of(t)));
+    Grid blocks = *grid_of(uint64_t(inner.size), n_blocks, uint64_t(outer.size));
+    plan.launch(kernel_name("scatter_carries", t), blocks.threads, blocks.group);
+    plan.constant(1, static_cast<uint32_t>(mode));
+    plan.reads(0, items);
+    plan.input(1, 1);
+    plan.writes(2, carries);
+    plan.values(3, outer.words());
+    plan.values(4, inner.words());
+    plan.value(5, static_cast<uint32_t>(index.size));
+    plan.values(6, index.words());
+  }
   plan.launch(scatter_name(mode == ScatterMode::set ? "scatter_sorted_set" : "scatter_sorted", t, mode), grid->threads, grid->group);
-  if (mode != ScatterMode::set) plan.constant(1, static_cast<uint32_t>(mode));
+  if (mode != ScatterMode::set) {
+    plan.constant(1, static_cast<uint32_t>(mode));
+    plan.constant(2, carried);
+  }
   plan.reads(0, items);
   plan.input(1, 1);
   plan.output(2);
@@ -42,6 +65,7 @@ bool add_sorted(Plan& plan, uint16_t items, Dtype t, ScatterMode mode, const Lay
   plan.values(4, inner.words());
   plan.values(5, places.words());
   plan.values(6, index.words());
+  if (carried) plan.reads(7, carries);
   return true;
 }
 
