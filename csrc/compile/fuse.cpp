@@ -149,8 +149,11 @@ class Grouping {
       for (int in : g_.steps[i].in) {
         int m = maker(in);
         bool inside = m >= 0 && light_[static_cast<size_t>(m)] && stage_[static_cast<size_t>(m)] == stage_[i];
+        int whole = seen[static_cast<size_t>(in)];
+        // What a broadcast blows up stays apart: the results of all would have to be held at once.
+        if (n_elems(slots_.type_of(in).shape) > n_elems(slots_.type_of(whole).shape)) whole = in;
         if (inside || n_elems(slots_.type_of(in).shape) < 2) continue;
-        uint64_t key = static_cast<uint64_t>(seen[static_cast<size_t>(in)]) << 32 | static_cast<uint32_t>(stage_[i]);
+        uint64_t key = static_cast<uint64_t>(whole) << 32 | static_cast<uint32_t>(stage_[i]);
         size_t other = first.emplace(key, i).first->second;
         if (sets_.find(other) == sets_.find(i) || g_.steps[other].stream != g_.steps[i].stream) continue;
         const Frame &a = sets_.frame(other), &b = sets_.frame(i);

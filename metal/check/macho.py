@@ -10,7 +10,8 @@ import struct
 CPU_ARM64 = 0x0100000C
 LIBRARY, BUNDLE = 6, 8
 _SYMTAB, _LOAD_DYLIB, _LOAD_WEAK_DYLIB, _REEXPORT_DYLIB, _RPATH, _BUILD_VERSION = 0x2, 0xC, 0x80000018, 0x8000001F, 0x8000001C, 0x32
-DYNAMIC_LOOKUP = 0xFE  # Found in whatever the process has loaded, as CPython's own symbols are.
+# Found in whatever the process has loaded, as CPython's own symbols are. (Zig writes 0 for some.)
+DYNAMIC_LOOKUP = (0xFE, 0)
 _EXTERNAL, _TYPE, _STAB, _UNDEFINED = 0x01, 0x0E, 0xE0, 0x0
 _WEAK_REFERENCE = 0x40
 
@@ -62,7 +63,7 @@ class MachO:
             ordinal = description >> 8
             defined = kind & _TYPE != _UNDEFINED
             known = 1 <= ordinal <= len(self.libraries)
-            library = "" if defined else self.libraries[ordinal - 1] if known else "dynamic lookup" if ordinal == DYNAMIC_LOOKUP else f"ordinal {ordinal}"
+            library = "" if defined else self.libraries[ordinal - 1] if known else "dynamic lookup" if ordinal in DYNAMIC_LOOKUP else f"ordinal {ordinal}"
             self.symbols.append(Symbol(self._text(data, strings + name), defined, bool(description & _WEAK_REFERENCE), library))
 
     def undefined(self):

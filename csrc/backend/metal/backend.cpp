@@ -24,7 +24,9 @@ class MetalBackend final : public Backend {
   bool has_kernel(const Primitive& p) const override { return find_planner(p) || cpu().has_kernel(p); }
 
   void run(const Task& task, Stream stream) override {
-    if (std::all_of(task.out.begin(), task.out.end(), [](const array& out) { return out.size() == 0; })) return;
+    // Without results only indices are left to check.
+    bool empty = std::all_of(task.out.begin(), task.out.end(), [](const array& out) { return out.size() == 0; });
+    if (empty && task.primitive.first_index_input < 0) return;
     Planner planner = find_planner(task.primitive);
     Plan plan;
     if (planner && planner(task, plan)) {

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 namespace mx::metal {
 
@@ -76,6 +77,12 @@ void save(MTL::BinaryArchive& archive, const std::string& path) {
   NS::Error* error = nullptr;
   if (archive.serializeToURL(file_url(half), &error)) fs::rename(half, path, failed);
   if (failed) fs::remove(half, failed);
+}
+
+// For metal/check/names.py: which kernels of the library have been asked for.
+void note_use(const std::string& kernel) {
+  const char* file = std::getenv("MXFORM_METAL_NAMES");
+  if (file && *file) std::ofstream(file, std::ios::app) << kernel << '\n';
 }
 
 }  // namespace
@@ -179,6 +186,7 @@ MTL::ComputePipelineState* Pipelines::get(const Launch& launch, const Plan& plan
   if (found == pipelines_.end()) {
     AutoreleaseScope scope;
     found = pipelines_.emplace(key_, make(launch, library ? *library : built())).first;
+    if (!library) note_use(launch.kernel);
   }
   return found->second.get();
 }

@@ -205,6 +205,8 @@ bool plan_conv_weight(const Task& task, Plan& plan) {
   }
   p.depth = p.taps[0] * p.taps[1] * p.taps[2] * p.cin;
   p.rows = static_cast<int32_t>(g.batch) * p.out[0] * p.out[1] * p.out[2];
+  // Without positions, sums are empty; the kernels divide by these.
+  for (int32_t& n : p.out) n = std::max(n, 1);
   // Kernels read the output with one stride for its positions.
   p.y_batch = g.groups * g.cout;
   std::optional<uint16_t> copied;
