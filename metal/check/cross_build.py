@@ -21,7 +21,7 @@ import sys
 
 import macho
 import toolkit
-from toolkit import MACOS, ROOT, TARGETS, Unavailable, work_folder, write_if_changed
+from toolkit import MACOS, ROOT, TARGETS, Unavailable, write_if_changed
 
 # Install names, and which symbols a library has.
 FRAMEWORKS = {

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not CHECK.is_dir(), reason="the sources are not 
 
 
 def check(*arguments, timeout=1500):
-    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([sys.executable, *map(str, arguments)], check=False, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ preprocessor")

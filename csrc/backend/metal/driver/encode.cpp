@@ -15,6 +15,8 @@ namespace {
 // A command buffer is committed when it holds so much. Small ones cost time on the CPU; long ones let results wait and are ended
 // by the system after some seconds.
 constexpr size_t kMostLaunches = 48;
+// A plan of more launches is cut.
+constexpr size_t kMostTogether = 256;
 constexpr size_t kMostBytes = 64 << 20;
 constexpr double kMostSeconds = 0.05;
 constexpr size_t kMostInFlight = 16;     // of Metal's 64: what runs ahead of the GPU
@@ -234,69 +236,87 @@ void Queue::run(const Task& task, Plan& plan) {
   if (idle || s.n_launches >= kMostLaunches || s.n_bytes >= kMostBytes || s.estimate * slowness_ >= kMostSeconds) commit();
 }
 
+// A new serial for launches of `plan` in the open command buffer.
+uint64_t Queue::begin(const Plan& plan) {
+  open_encoder();
+  Finished& record = *open_->record;
+  uint64_t serial = Ledger::instance().next_serial();
+  if (record.last == 0) record.first = serial;
+  record.last = serial;
+  record.made.push_back(serial);
+  if (in_flight_.empty() && record.first == serial) unfinished_.store(serial, std::memory_order_release);
+  if (plan.index_error) record.reporters.push_back(plan.index_error);
+  return serial;
+}
+
+void Queue::encode_launch(const Encoding& e, const Plan& plan, size_t l, uint64_t serial, size_t& large) {
+  Submission& s = *open_;
+  MTL::ComputeCommandEncoder& encoder = *s.encoder.get();
+  const Launch& launch = plan.launches[l];
+  if (launch.threads.count() == 0) return;
+  encoder.setComputePipelineState(e.pipelines[l]);
+  std::vector<std::pair<Range, bool>> used;
+  bool barrier = false;
+  for (const Binding& b : launch.bindings) {
+    if (b.kind == Binding::bytes && b.size <= kMaxInlineBytes) {
+      encoder.setBytes(plan.data.data() + b.offset, b.size, b.slot);
+      continue;
+    }
+    if (b.kind == Binding::status) {
+      auto [buffer, offset] = new_status(s.record->reporters.size() - 1, serial);
+      encoder.setBuffer(buffer, offset, b.slot);
+      continue;
+    }
+    const Operand& o = b.kind == Binding::input    ? e.in[b.which]
+                       : b.kind == Binding::output ? e.out[b.which]
+                       : b.kind == Binding::bytes  ? e.large_values[large++]
+                                                   : e.temporaries[b.which];
+    int64_t shift = b.kind == Binding::bytes ? 0 : b.offset;
+    if (!o.buffer) {
+      auto skipped = std::min(o.inlined_bytes, static_cast<size_t>(shift));
+      // Never nothing: an offset at the end is for elements that are not read.
+      if (skipped == o.inlined_bytes) encoder.setBytes(kNothing, sizeof kNothing, b.slot);
+      else encoder.setBytes(static_cast<const std::byte*>(o.inlined) + skipped, o.inlined_bytes - skipped, b.slot);
+      continue;
+    }
+    encoder.setBuffer(o.buffer, static_cast<size_t>(static_cast<int64_t>(o.offset) + shift), b.slot);
+    bool written = b.written && b.kind != Binding::input;
+    barrier |= written ? s.hazards.writes(o.range) : s.hazards.reads(o.range);
+    used.emplace_back(o.range, written);
+    s.n_bytes += o.range.n_bytes();
+    s.estimate += static_cast<double>(o.range.n_bytes()) / 50e9;
+  }
+  for (const ThreadgroupMemory& t : launch.threadgroup_memory) encoder.setThreadgroupMemoryLength(t.n_bytes, t.slot);
+  if (barrier) {
+    encoder.memoryBarrier(MTL::BarrierScopeBuffers);
+    s.hazards.clear();
+  }
+  for (auto& [range, written] : used) s.hazards.add(range, written);
+  encoder.dispatchThreads(size_of(launch.threads), size_of(launch.group));
+  ++s.n_launches;
+  s.estimate += 2e-6 + static_cast<double>(launch.threads.count()) * 2e-11;
+}
+
 void Queue::encode(Encoding& e, Plan& plan) {
   Ledger& ledger = Ledger::instance();
   if (!e.waits.empty() && open_) commit();  // what is before the wait need not wait
   open();
   for (auto& [queue, serial] : e.waits) open_->commands->encodeWait(queue->event(), serial);
-  open_encoder();
-  Submission& s = *open_;
-  Finished& record = *s.record;
-  MTL::ComputeCommandEncoder& encoder = *s.encoder.get();
-  uint64_t serial = ledger.next_serial();
-  if (record.last == 0) record.first = serial;
-  record.last = serial;
-  record.made.push_back(serial);
-  if (in_flight_.empty() && record.first == serial) unfinished_.store(serial, std::memory_order_release);
-
-  if (plan.index_error) record.reporters.push_back(std::move(plan.index_error));
+  uint64_t serial = begin(plan);
   size_t large = 0;
   for (size_t l = 0; l < plan.launches.size(); ++l) {
-    const Launch& launch = plan.launches[l];
-    if (launch.threads.count() == 0) continue;
-    encoder.setComputePipelineState(e.pipelines[l]);
-    std::vector<std::pair<Range, bool>> used;
-    bool barrier = false;
-    for (const Binding& b : launch.bindings) {
-      if (b.kind == Binding::bytes && b.size <= kMaxInlineBytes) {
-        encoder.setBytes(plan.data.data() + b.offset, b.size, b.slot);
-        continue;
-      }
-      if (b.kind == Binding::status) {
-        auto [buffer, offset] = new_status(record.reporters.size() - 1, serial);
-        encoder.setBuffer(buffer, offset, b.slot);
-        continue;
-      }
-      const Operand& o = b.kind == Binding::input    ? e.in[b.which]
-                         : b.kind == Binding::output ? e.out[b.which]
-                         : b.kind == Binding::bytes  ? e.large_values[large++]
-                                                     : e.temporaries[b.which];
-      int64_t shift = b.kind == Binding::bytes ? 0 : b.offset;
-      if (!o.buffer) {
-        auto skipped = std::min(o.inlined_bytes, static_cast<size_t>(shift));
-        // Never nothing: an offset at the end is for elements that are not read.
-        if (skipped == o.inlined_bytes) encoder.setBytes(kNothing, sizeof kNothing, b.slot);
-        else encoder.setBytes(static_cast<const std::byte*>(o.inlined) + skipped, o.inlined_bytes - skipped, b.slot);
-        continue;
-      }
-      encoder.setBuffer(o.buffer, static_cast<size_t>(static_cast<int64_t>(o.offset) + shift), b.slot);
-      bool written = b.written && b.kind != Binding::input;
-      barrier |= written ? s.hazards.writes(o.range) : s.hazards.reads(o.range);
-      used.emplace_back(o.range, written);
-      s.n_bytes += o.range.n_bytes();
-      s.estimate += static_cast<double>(o.range.n_bytes()) / 50e9;
+    if (open_->n_launches >= kMostTogether) {
+      // What goes wrong in one part spoils the next.
+      uint64_t before = serial;
+      commit();
+      open();
+      serial = begin(plan);
+      open_->record->dependencies.push_back({serial, this, before});
     }
-    for (const ThreadgroupMemory& t : launch.threadgroup_memory) encoder.setThreadgroupMemoryLength(t.n_bytes, t.slot);
-    if (barrier) {
-      encoder.memoryBarrier(MTL::BarrierScopeBuffers);
-      s.hazards.clear();
-    }
-    for (auto& [range, written] : used) s.hazards.add(range, written);
-    encoder.dispatchThreads(size_of(launch.threads), size_of(launch.group));
-    ++s.n_launches;
-    s.estimate += 2e-6 + static_cast<double>(launch.threads.count()) * 2e-11;
+    encode_launch(e, plan, l, serial, large);
   }
 
+  Finished& record = *open_->record;
   for (const Dependency& d : e.dependencies) record.dependencies.push_back({serial, d.queue, d.source});
   for (Kept& k : e.kept) record.kept.push_back(std::move(k));
   // Who reads these later waits for this launch, too, but meets only errors of what made them.
