@@ -25,10 +25,12 @@ checked under each transformation and their compositions.
 | zero | not differentiable (integers, booleans, indices, comparisons): tangents are zeros, of the right shape |
 | kept, inlined, dropped | in exported functions: as it is; replaced by simpler operations; left out |
 | kernel, view, run | on the CPU: a kernel; another look at the same memory; steps computed in turn (control flow) |
+| kernel, CPU | on Metal: a kernel; the CPU's kernel, in the same memory. float64 always runs on the CPU |
 
 `compile(shapeless=True)` is right for every primitive: a call with other shapes is traced anew, sizes are never guessed; what
 `export_function(shapeless=True)` does is in [functions in files](export.md). On
-float64 and linear algebra see [differences](differences.md); no operation needs another backend than the CPU.
+float64 and linear algebra see [differences](differences.md). No operation needs another backend than the CPU; the Metal column
+is filled in by a build with Metal or its double ([Metal](metal.md)), whose tests run the same rows.
 
 """
 
@@ -39,15 +41,25 @@ def page():
     from mxform import _core
 
     records = _core._primitives()
+    metal = metal_column(_core, records)
     lines = [HEAD]
     for mode in ("jvp", "vjp", "vmap"):
         counts = Counter(r[mode] if r["differentiable"] or mode == "vmap" else "zero" for r in records)
         lines.append(f"- {mode}: " + ", ".join(f"{n} {word}" for word, n in counts.most_common()))
-    lines.append(f"\n{len(records)} primitives:\n\n| primitive | jvp | vjp | vmap | shapeless | file | CPU |\n|---|---|---|---|---|---|---|")
+    lines.append(f"\n{len(records)} primitives:\n\n| primitive | jvp | vjp | vmap | shapeless | file | CPU | Metal |\n|---|---|---|---|---|---|---|---|")
     for r in records:
         jvp, vjp = (r["jvp"], r["vjp"]) if r["differentiable"] else ("zero", "zero")
-        lines.append(f"| {r['name']} | {jvp} | {vjp} | {r['vmap']} | traced anew | {r['export']} | {r['cpu']} |")
+        lines.append(f"| {r['name']} | {jvp} | {vjp} | {r['vmap']} | traced anew | {r['export']} | {r['cpu']} | {metal[r['name']]} |")
     return "\n".join(lines) + "\n"
+
+
+def metal_column(core, records):
+    """What each primitive is on Metal: from a build that has it, else as the page says."""
+    if hasattr(core.metal, "_planned"):
+        planned = set(core.metal._planned())
+        return {r["name"]: "kernel" if r["name"] in planned else "CPU" if r["cpu"] == "kernel" else r["cpu"] for r in records}
+    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    return {r["name"]: "?" for r in records} | {row[0]: row[-1] for row in rows if len(row) == 8}
 
 
 def main():

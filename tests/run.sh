@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test in the active Python environment: builds the wheel, installs it with its test extra, runs
-# pytest against the installed package, then builds and runs the C++ tests. Extra arguments go to pytest.
+# pytest against the installed package, then builds and runs the C++ tests and those of the Metal backend. Extra arguments go
+# to pytest.
 # MXFORM_COMPAT=1 also installs MLX and compares with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,3 +30,7 @@ ctest --test-dir build/cpp --output-on-failure
 # From another folder, so that the installed package is what is tested.
 cd tests/python
 $python -m pytest -c ../../pyproject.toml --rootdir ../.. . "$@"
+cd ../..
+
+# Metal: the same table of operations on the host double of a GPU.
+PYTHON=$python tests/metal.sh

@@ -107,9 +107,9 @@ def configure(target, optimize, metal):
                "CMAKE_MAKE_PROGRAM": ninja_program(), "CMAKE_EXPORT_COMPILE_COMMANDS": "ON", "SKBUILD": "ON",
                "Python_EXECUTABLE": sys.executable, "Python_INCLUDE_DIR": toolkit.python_headers(), "pybind11_DIR": pybind11.get_cmake_dir(),
                "PYTHON_MODULE_DEBUG_POSTFIX": "", "MXFORM_METAL": "auto" if metal else "off"}
+    version = f"{sys.version_info.major}{sys.version_info.minor}"
+    options["PYTHON_MODULE_EXTENSION"] = f".cpython-{version}-{'darwin' if target == 'macos' else 'aarch64-linux-gnu'}.so"
     if target == "macos":
-        version = f"{sys.version_info.major}{sys.version_info.minor}"
-        options["PYTHON_MODULE_EXTENSION"] = f".cpython-{version}-darwin.so"
         if metal:
             options["MXFORM_METAL_CPP"] = toolkit.metal_cpp()
             write_sdk(tools, options["MXFORM_METAL_CPP"])

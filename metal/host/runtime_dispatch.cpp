@@ -120,7 +120,7 @@ void validate(const Dispatch& d) {
 Counts dispatch(const Dispatch& given) {
   std::lock_guard lock(turn);
   prepare(given);
-  static Dispatch d;
+  static Dispatch& d = *new Dispatch;
   d = given;
   Team& t = team();
   struct Ending {

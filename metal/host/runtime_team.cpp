@@ -22,7 +22,7 @@ void* unused_sp;  // where a thread that never comes back saves its stack pointe
 }  // namespace
 
 Team& team() {
-  static Team t;
+  static Team& t = *new Team;  // Never destroyed: a queue may be at work when the process ends.
   return t;
 }
 

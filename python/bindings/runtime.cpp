@@ -16,6 +16,7 @@
 
 #ifdef MXFORM_METAL
 #include "backend/metal/backend.h"
+#include "primitives.h"
 #endif
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -411,6 +412,15 @@ void bind_hardware(py::module_& m) {
         metal::stop_capture();
 #endif
       });
+#ifdef MXFORM_METAL
+  metal.def("_planned", [] {
+    py::list names;
+    for (const Primitive* p : all_primitives()) {
+      if (metal::has_planner(*p)) names.append(std::string(p->name));
+    }
+    return names;
+  }, "Name the primitives that have kernels for the GPU.");
+#endif
   py::module_ cuda = m.def_submodule("cuda", "GPUs of another vendor: not supported.");
   def(cuda, "is_available()", "Tell whether CUDA can be used.\n\nReturns:\n    bool", [](const Args&) { return false; });
 }

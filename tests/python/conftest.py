@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 LONG = os.environ.get("MXFORM_LONG") == "1"
+ON_GPU = os.environ.get("MXFORM_DEVICE") == "gpu"
 
 try:
     from hypothesis import HealthCheck, settings
@@ -34,8 +35,28 @@ def path(tmp_path):
     return str(tmp_path / "f.mlxfn")
 
 
+# With MXFORM_DEVICE=gpu: tests that are about the CPU, or about errors that a GPU raises only when somebody waits.
+NOT_ON_GPU = {
+    "test_errors.py::test_a_wrong_call_raises_and_says_what_came[mx.fast.metal_kernel('k'": "there is a GPU",
+    "test_errors.py::test_a_wrong_call_raises_and_says_what_came[mx.metal.start_capture": "there is a GPU",
+    "test_printing.py::test_repr_and_str_are_as_in_mlx[mx.default_device()": "names the CPU",
+    "test_runtime.py::test_devices": "names the CPU",
+    "test_runtime.py::test_errors_of_evaluation_name_the_line": "a GPU's errors come later, without the line",
+    "test_doctests.py::test_a_docstring_shows_what_happens[mx.set_origin_tracing]": "a GPU's errors come later, without the line",
+    "test_doctests.py::test_a_docstring_shows_what_happens[mx.fft.": "prints rounding errors of the CPU's FFT",
+    "test_fused_matmul.py::": "matrix products take epilogues on the CPU",
+    "test_fusion.py::test_compiled_elementwise_programs": "float64 parts run on the CPU, in other roundings",
+    "test_robust.py::test_a_fork_of_a_busy_process_can_compute": "a forked child has no GPU",
+}
+
+
 def pytest_collection_modifyitems(config, items):
-    """`slow` tests run only with MXFORM_LONG=1."""
+    """`long` tests run only with MXFORM_LONG=1."""
+    if ON_GPU:
+        for item in items:
+            for name, why in NOT_ON_GPU.items():
+                if name in item.nodeid:
+                    item.add_marker(pytest.mark.skip(reason=f"not on the GPU: {why}"))
     if LONG:
         return
     skip = pytest.mark.skip(reason="long: set MXFORM_LONG=1")

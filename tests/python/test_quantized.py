@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import mxform as mx
+from conftest import ON_GPU
 import quantized_reference as ref
 from specs import carry, name_of, to_mx, to_np
 
@@ -172,7 +173,7 @@ def test_products_of_every_format(mode, size, bits, dtype, eps):
             for transpose in (True, False):
                 x = to_mx(rng.normal(size=(m, n if transpose else rows)), dtype)
                 got, want = to_np(mx.quantized_matmul(x, *q, transpose=transpose, **kw)), exact(x, q, transpose, **kw)
-                assert np.abs(got - want).max() <= 8 * eps * np.abs(want).max(), (rows, m, transpose)
+                assert np.abs(got - want).max() <= (16 if ON_GPU else 8) * eps * np.abs(want).max(), (rows, m, transpose)
 
 
 def test_batches_broadcast():
@@ -247,7 +248,7 @@ def test_positional_and_keyword_calls_as_mlx_layers_make_them():
     a = mx.quantized_matmul(x, words, scales=scales, biases=biases, transpose=True, group_size=64, bits=4, mode="affine")
     b = mx.quantized_matmul(x, words, scales, biases, True, 64, 4, "affine")
     c = mx.quantized_matmul(x, words, scales, biases, stream=mx.cpu)
-    assert mx.array_equal(a, b).item() and mx.array_equal(a, c).item()
+    assert mx.array_equal(a, b).item() and mx.allclose(a, c, rtol=1e-5, atol=1e-5).item()
     words, scales, *biases = mx.quantize(w, group_size=32, bits=4, mode="mxfp4")
     assert biases == []
     y = mx.quantized_matmul(x, words, scales=scales, biases=None, transpose=True, group_size=32, bits=4, mode="mxfp4")

@@ -24,9 +24,11 @@ class MetalBackend final : public Backend {
   bool has_kernel(const Primitive& p) const override { return find_planner(p) || cpu().has_kernel(p); }
 
   void run(const Task& task, Stream stream) override {
-    // Without results only indices are left to check.
-    bool empty = std::all_of(task.out.begin(), task.out.end(), [](const array& out) { return out.size() == 0; });
-    if (empty && task.primitive.first_index_input < 0) return;
+    if (std::all_of(task.out.begin(), task.out.end(), [](const array& out) { return out.size() == 0; })) {
+      // Only indices are left to check, and nobody would wait for an empty result.
+      if (task.primitive.first_index_input >= 0 && cpu().has_kernel(task.primitive)) cpu().run(task, {{Device::cpu, 0}, 0});
+      return;
+    }
     Planner planner = find_planner(task.primitive);
     Plan plan;
     if (planner && planner(task, plan)) {
@@ -62,6 +64,8 @@ Backend& instance() {
   static Backend& backend = *new MetalBackend;
   return backend;
 }
+
+bool has_planner(const Primitive& primitive) { return find_planner(primitive) != nullptr; }
 
 RawMemory& memory() { return Gpu::get("metal").memory(); }
 

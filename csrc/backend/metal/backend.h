@@ -17,6 +17,9 @@ Backend& instance();
 /// Memory that CPU and GPU share, for the allocator of both.
 RawMemory& memory();
 
+/// Whether the GPU has kernels for a primitive; calls of others run on the CPU.
+bool has_planner(const Primitive& primitive);
+
 /// What is known of the device, by name.
 std::map<std::string, std::variant<std::string, size_t>> device_info();
 /// Sets how many bytes may stay resident between command buffers; returns the limit before.
