@@ -1,4 +1,5 @@
 // runtime_dispatch.cpp — a dispatch: what Metal's validation would say to it, then its threadgroups one after the other.
+#include <new>
 #include <cstdlib>
 #include <mutex>
 #include <random>
@@ -120,7 +121,8 @@ void validate(const Dispatch& d) {
 Counts dispatch(const Dispatch& given) {
   std::lock_guard lock(turn);
   prepare(given);
-  static Dispatch& d = *new Dispatch;
+  alignas(Dispatch) static std::byte place[sizeof(Dispatch)];  // As team()'s.
+  static Dispatch& d = *new (place) Dispatch;
   d = given;
   Team& t = team();
   struct Ending {
