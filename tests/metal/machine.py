@@ -52,15 +52,20 @@ def _sources():
     return [os.path.join(HOST, f) for f in names] + [os.path.join(ROOT, "tests", "metal", "machine_driver.cpp")]
 
 
+def _flags():
+    return ["-std=c++20", "-O2", "-g1", "-fPIC", f"-I{HOST}", f'-DMX_HOST_FOLDER="{HOST}"', f'-DMX_KERNELS_FOLDER="{ROOT}/metal/kernels"',
+            f'-DMX_CSRC_FOLDER="{ROOT}/csrc"', f'-DMX_PYTHON="{sys.executable}"', f'-DMX_COMPILER="{compiler()}"']
+
+
 def _folder():
-    """Named by the contents of what is built, so that a second run finds it."""
+    """Named by what is built and how (the paths of this checkout and of Python are in it), so that a second run finds it."""
     h = hashlib.sha256()
     for folder in (HOST, os.path.join(ROOT, "tests", "metal")):
         for f in sorted(os.listdir(folder)):
             if f.startswith(("runtime_", "kernels.h", "machine")) and not f.endswith(".py"):
                 with open(os.path.join(folder, f), "rb") as source:
                     h.update(source.read())
-    h.update(str(compiler()).encode())
+    h.update(repr((compiler(), _flags())).encode())
     path = os.path.join(tempfile.gettempdir(), f"mxform-metal-machine-{os.getuid()}-{h.hexdigest()[:16]}")
     os.makedirs(path, mode=0o700, exist_ok=True)
     return path
@@ -71,9 +76,7 @@ def _build(checked):
     target = os.path.join(folder, f"libmachine{'-checked' if checked else ''}.so")
     if os.path.exists(target):
         return target
-    flags = ["-std=c++20", "-O2", "-g1", "-fPIC", f"-I{HOST}", f'-DMX_HOST_FOLDER="{HOST}"', f'-DMX_KERNELS_FOLDER="{ROOT}/metal/kernels"',
-             f'-DMX_CSRC_FOLDER="{ROOT}/csrc"', f'-DMX_PYTHON="{sys.executable}"', f'-DMX_COMPILER="{compiler()}"']
-    flags += ["-DMX_METAL_CHECKED"] if checked else []
+    flags = _flags() + (["-DMX_METAL_CHECKED"] if checked else [])
 
     def one(source):
         made = os.path.join(folder, os.path.basename(source) + f".{os.getpid()}.{int(checked)}.o")
