@@ -332,7 +332,7 @@ class Softmax {
   const array& in_;
   array& out_;
   Loop load_, store_;
-  Plan plan_;
+  AxesLayout plan_;
   int64_t n_;     ///< Elements along the axes.
   int64_t size_;  ///< Bytes of an input element.
   Math<T> math_;

@@ -298,7 +298,7 @@ class Reducer {
   const ReduceLoops& loops_;
   Loop load_;  ///< Converts elements to `work`; null if they are.
   int64_t in_size_;
-  Plan plan_;
+  AxesLayout plan_;
   int64_t along_;  ///< How many elements make one result.
   bool any_grouping_;
 };

@@ -189,7 +189,7 @@ class Searcher {
   void (*row_)(const void* x, int64_t n, void* acc);
   Loop load_;
   int64_t in_size_;
-  Plan plan_;
+  AxesLayout plan_;
   int64_t n_, stride_;
 };
 

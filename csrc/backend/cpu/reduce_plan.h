@@ -1,25 +1,16 @@
-// reduce_plan.h — how kernels that work along axes see an array: the axes kept and the axes worked along, each
-// merged and ordered so that the innermost one has the smallest stride.
+// reduce_plan.h — how kernels that work along axes go through an array, and what they cut it into.
 #pragma once
 
 #include "backend/cpu/strided.h"
 
 namespace mx::cpu {
 
-/// Operand 0 is the input, operand 1 the output.
-struct Plan {
-  Layout kept;
-  Layout along;
-  /// True if neighbours in memory belong to different results: then whole rows are combined element by element.
-  bool by_columns = false;
-};
-
-/// `out` has a stride for every axis of `shape`, 0 for one that the output lacks. `axes` ascending. With
-/// `any_order` the elements along `axes` may be visited in another than row order.
-Plan plan_reduction(const Shape& shape, const Axes& axes, const Strides& in, const Strides& out, bool any_order);
-
-/// Strides of a row-contiguous result without `axes`, one for every axis of `shape`.
-Strides reduced_strides(const Shape& shape, const Axes& axes);
+/// split_axes (runtime/layout.h), where a few elements for each of many results count as columns, too.
+inline AxesLayout plan_reduction(const Shape& shape, const Axes& axes, const Strides& in, const Strides& out, bool any_order) {
+  AxesLayout plan = split_axes(shape, axes, in, out, any_order);
+  plan.by_columns |= plan.kept.inner() >= 16 && plan.along.size < 24;
+  return plan;
+}
 
 /// Splits the elements along the axes into chunks of work, by sizes alone, so that results do not depend on threads.
 constexpr int64_t kChunk = 65536;

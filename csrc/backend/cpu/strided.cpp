@@ -5,31 +5,6 @@
 
 namespace mx::cpu {
 
-Layout collapse(const Shape& shape, std::span<const Strides* const> strides) {
-  Layout out;
-  size_t n_operands = strides.size();
-  out.strides.resize(n_operands);
-  for (size_t d = 0; d < shape.size(); ++d) {
-    out.size *= shape[d];
-    if (shape[d] == 1) continue;
-    // Joins the dimension before if each operand's next row begins where this one ends.
-    bool joins = !out.shape.empty();
-    for (size_t k = 0; k < n_operands && joins; ++k) joins = out.strides[k].back() == (*strides[k])[d] * shape[d];
-    if (joins) {
-      out.shape.back() *= shape[d];
-      for (size_t k = 0; k < n_operands; ++k) out.strides[k].back() = (*strides[k])[d];
-    } else {
-      out.shape.push_back(shape[d]);
-      for (size_t k = 0; k < n_operands; ++k) out.strides[k].push_back((*strides[k])[d]);
-    }
-  }
-  if (out.shape.empty()) {
-    out.shape.push_back(1);
-    for (Strides& s : out.strides) s.push_back(0);
-  }
-  return out;
-}
-
 Walk::Walk(const Layout& layout, int64_t begin) : index(begin), layout_(&layout) {
   size_t n_dims = layout.shape.size();
   position_.resize(n_dims, 0);

@@ -1,34 +1,12 @@
-// strided.h — walking arrays of any strides. `collapse` merges dimensions that all operands step through
-// alike; `Walk` visits the innermost runs of several operands at once; `Reader` hands out one operand in
-// row order as contiguous pieces. Strides are in elements throughout.
+// strided.h — walking arrays of any strides (runtime/layout.h). `Walk` visits the innermost runs of several operands at
+// once; `Reader` hands out one operand in row order as contiguous pieces.
 #pragma once
 
 #include <cstring>
-#include <initializer_list>
-#include <span>
 
-#include "graph/array.h"
+#include "runtime/layout.h"
 
 namespace mx::cpu {
-
-/// A shape with the strides of several operands, after collapse: sizes of 1 are gone and dimensions that
-/// every operand steps through without a jump are one. Never empty: a scalar is shape (1,) with strides 0.
-struct Layout {
-  Shape shape;
-  SmallVector<Strides, 4> strides;  ///< One per operand, as long as `shape`.
-  int64_t size = 1;
-
-  int64_t inner() const { return shape.back(); }
-  int64_t inner_stride(size_t operand) const { return strides[operand].back(); }
-  bool contiguous(size_t operand) const { return shape.size() == 1 && (strides[operand][0] == 1 || size == 1); }
-  bool constant(size_t operand) const { return shape.size() == 1 && strides[operand][0] == 0; }
-};
-
-/// The layout of operands that share `shape`.
-Layout collapse(const Shape& shape, std::span<const Strides* const> strides);
-inline Layout collapse(const Shape& shape, std::initializer_list<const Strides*> strides) {
-  return collapse(shape, std::span<const Strides* const>(strides.begin(), strides.size()));
-}
 
 /// A position in a layout: goes through it in row order, run by run along the innermost dimension.
 ///   for (Walk w(layout, begin); w.index < end; ) { n = min(w.run(), end - w.index); use w.offset(k); w.advance(n); }

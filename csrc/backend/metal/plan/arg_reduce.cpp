@@ -24,7 +24,7 @@ bool launch(const Task& task, Plan& plan, bool largest) {
   if (task.out[0].size() == 0) return true;
   Axes axes{task.params.get<ArgReduceParams>().axis};
   AxesLayout l = split_axes(x.shape(), axes, x.strides(), reduced_strides(x.shape(), axes), false);
-  if (!l.fits() || l.along.size >> 32) return false;
+  if (!fits_inline(l) || l.along.size >> 32) return false;
   Teams teams = make_teams(static_cast<uint64_t>(l.kept.size), static_cast<uint64_t>(l.along.size), l.by_columns);
   plan.launch(kernel_name("arg_reduce", x.dtype()), teams.grid.threads, teams.grid.group);
   plan.constant(kLargest, largest);
@@ -32,7 +32,7 @@ bool launch(const Task& task, Plan& plan, bool largest) {
   plan.input(0, 0);
   plan.output(1);
   plan.value(2, Rows{static_cast<uint64_t>(l.kept.size), static_cast<uint64_t>(l.along.size), teams.n_groups, l.along.strides[0].back(), teams.width});
-  plan.values(3, l.kept.words());
+  plan.values(3, words(l.kept));
   return true;
 }
 

@@ -73,7 +73,7 @@ struct Call {
                          leading(p.sinks, sinks, 1), leading(vjp, ct, 3)};
     batch = collapse(Shape(q.shape().begin(), q.shape().begin() + static_cast<long>(n)),
                      {&strides[0], &strides[1], &strides[2], &strides[3], &strides[4], &strides[5]});
-    fits = batch.fits() && batch.size < std::numeric_limits<int32_t>::max();
+    fits = fits_inline(batch) && batch.size < std::numeric_limits<int32_t>::max();
   }
 
   // Constants and common bindings of the last launch.
@@ -95,7 +95,7 @@ struct Call {
     if (p.sinks && with_sinks) plan.input(4, sinks);
     if (vjp) plan.input(8, ct);
     plan.value(6, params);
-    plan.values(7, batch.words());
+    plan.values(7, words(batch));
   }
 
   uint32_t examples() const { return static_cast<uint32_t>(batch.size); }

@@ -58,7 +58,7 @@ void bind_place(Plan& plan, uint8_t slot, const Place& place, bool written) {
 bool add_copy(Plan& plan, const Place& to, const Place& from, const Shape& shape, size_t itemsize) {
   Layout l = sorted_layout(shape, to.strides, from.strides);
   if (l.size == 0) return true;
-  if (!l.fits()) return false;
+  if (!fits_inline(l)) return false;
   const char* bits = itemsize == 1 ? "uint8" : itemsize == 2 ? "uint16" : itemsize == 4 ? "uint32" : "uint64";
   if (int q = turned_axis(l); q >= 0) {
     // That axis becomes the last but one. What is left does not merge with it: the strides forbid it.
@@ -77,7 +77,7 @@ bool add_copy(Plan& plan, const Place& to, const Place& from, const Shape& shape
                 {kTile, kTileRows, 1});
     bind_place(plan, 0, from, false);
     bind_place(plan, 1, to, true);
-    plan.values(2, turned.words());
+    plan.values(2, words(turned));
     return true;
   }
   bool strided = !l.contiguous(kTo) || !l.contiguous(kFrom);
@@ -87,7 +87,7 @@ bool add_copy(Plan& plan, const Place& to, const Place& from, const Shape& shape
   bind_place(plan, 0, from, false);
   bind_place(plan, 1, to, true);
   plan.value(2, static_cast<uint64_t>(l.size));
-  if (strided) plan.values(3, l.words());
+  if (strided) plan.values(3, words(l));
   return true;
 }
 

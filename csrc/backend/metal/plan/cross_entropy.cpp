@@ -24,7 +24,7 @@ bool launch(const Task& task, Plan& plan, bool backward) {
   Strides of_x(x.strides().begin(), x.strides().end() - 1);
   Shape shape(x.shape().begin(), x.shape().end() - 1);
   Layout rows = backward ? collapse(shape, {&of_x, &targets.strides(), &task.in[2].strides()}) : collapse(shape, {&of_x, &targets.strides()});
-  if (!rows.fits()) return false;
+  if (!fits_inline(rows)) return false;
   int64_t n = x.shape(-1);
   if (rows.size == 0) return true;
   Teams teams = make_teams(static_cast<uint64_t>(rows.size), static_cast<uint64_t>(n), false);
@@ -37,7 +37,7 @@ bool launch(const Task& task, Plan& plan, bool backward) {
   plan.output(backward ? 4 : 3);
   plan.status(5);
   plan.value(6, Rows{static_cast<uint64_t>(rows.size), static_cast<uint64_t>(n), teams.n_groups, n == 1 ? 0 : x.strides().back(), teams.width});
-  plan.values(7, rows.words());
+  plan.values(7, words(rows));
   plan.index_error = [](int64_t target, int64_t classes, int64_t) {
     return cat("[cross_entropy] target ", target, " is out of bounds for ", classes, " classes; need ", -classes, " <= target < ", classes, ".");
   };

@@ -63,7 +63,7 @@ struct Call {
     strides[8] = vjp ? leading_strides(task.in[last], 3) : none;
     batch = collapse(Shape(q.shape().begin(), q.shape().begin() + static_cast<long>(n)),
                      {&strides[0], &strides[1], &strides[2], &strides[3], &strides[4], &strides[5], &strides[6], &strides[7], &strides[8]});
-    fits = batch.fits() && batch.size < std::numeric_limits<int32_t>::max();
+    fits = fits_inline(batch) && batch.size < std::numeric_limits<int32_t>::max();
   }
 
   void bind(Plan& plan) const {
@@ -72,7 +72,7 @@ struct Call {
     for (uint8_t i = 0; i < 6; ++i) plan.input(i, i);
     if (masked) plan.input(6, 6);
     plan.value(7, p);
-    plan.values(8, batch.words());
+    plan.values(8, words(batch));
   }
 };
 

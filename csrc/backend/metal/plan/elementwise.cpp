@@ -25,19 +25,19 @@ bool add_elementwise(Plan& plan, std::string kernel, int32_t op, std::span<const
   for (const Place& x : in) strides.push_back(&x.strides);
   Layout layout = collapse(shape, strides);
   if (layout.size == 0) return true;
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   bool strided = false;
-  for (size_t k = 0; k < in.size(); ++k) strided |= !layout.contiguous(k) && !layout.single(k);
+  for (size_t k = 0; k < in.size(); ++k) strided |= !layout.contiguous(k) && !single(layout, k);
   Grid grid = strided ? strided_grid(layout.shape) : linear_grid(ceil_div(static_cast<uint64_t>(layout.size), kRun));
   plan.launch(std::move(kernel), grid.threads, grid.group);
   plan.constant(kOp, op);
   plan.constant(kStrided, strided);
-  for (size_t k = 0; k < 3; ++k) plan.constant(kSingle + static_cast<uint32_t>(k), !strided && k < in.size() && layout.single(k));
+  for (size_t k = 0; k < 3; ++k) plan.constant(kSingle + static_cast<uint32_t>(k), !strided && k < in.size() && single(layout, k));
   uint8_t slot = 0;
   for (const Place& x : in) bind_place(plan, slot++, x, false);
   bind_place(plan, slot++, out, true);
   plan.value(slot++, static_cast<uint64_t>(layout.size));
-  if (strided) plan.values(slot, layout.words());
+  if (strided) plan.values(slot, words(layout));
   return true;
 }
 

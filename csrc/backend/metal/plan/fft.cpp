@@ -83,7 +83,7 @@ void bind(Plan& plan, uint8_t slot, const End& end, bool written) {
 
 void set_params(Plan& plan, const LineParams& p, const Layout& layout) {
   plan.value(3, p);
-  plan.values(4, layout.words());
+  plan.values(4, words(layout));
 }
 
 LineParams params_of(const Transform& t) {
@@ -104,7 +104,7 @@ Layout layout_of(const Transform& t) { return collapse(t.batch, {&t.in.strides, 
 // Lines of p.n elements: t's transforms, or the columns or rows that they are split into.
 bool add_lines(Plan& plan, const Transform& t, LineParams p, bool twiddled) {
   Layout layout = layout_of(t);
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   uint16_t roots = plan.temporary(size_t(p.n) * 8);
   plan.launch("fft_roots", {p.n, 1, 1}, {power_of_2_for(p.n, 256), 1, 1});
   plan.writes(0, roots);
@@ -168,7 +168,7 @@ bool add_chirp(Plan& plan, const Transform& t) {
   const uint64_t count = static_cast<uint64_t>(t.count());
   Layout user = layout_of(t);
   std::optional<Grid> all = grid_of(static_cast<uint64_t>(size), count), some = grid_of(static_cast<uint64_t>(t.n), count);
-  if (size > kMostInGroup * kMostInGroup || !all || !user.fits()) return false;
+  if (size > kMostInGroup * kMostInGroup || !all || !fits_inline(user)) return false;
   const uint32_t n = static_cast<uint32_t>(t.n);
   LineParams p = params_of(t);
   auto constants = [&](bool loads) {

@@ -210,7 +210,7 @@ bool interpret(const FusedCall& call, Plan& plan) {
   SmallVector<const Strides*, 12> strides;
   for (const Place& x : call.inputs) strides.push_back(&x.strides);
   Layout layout = collapse(call.whole, strides);
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   bool strided = false;
   for (size_t k = 0; k < call.inputs.size(); ++k) strided |= !layout.contiguous(k);
   Grid grid = linear_grid(static_cast<uint64_t>(layout.size));
@@ -237,7 +237,7 @@ bool interpret(const FusedCall& call, Plan& plan) {
   plan.value(0, counts);
   plan.values(1, steps);
   plan.values(2, constants);
-  if (strided) plan.values(3, layout.words());
+  if (strided) plan.values(3, words(layout));
   for (size_t k = 0; k < p.inputs.size(); ++k) bind_place(plan, static_cast<uint8_t>(kInputSlot + k), call.inputs[k], false);
   for (size_t k = 0; k < p.outputs.size(); ++k) plan.output(static_cast<uint8_t>(kOutputSlot + k), k);
   return true;

@@ -318,12 +318,12 @@ void bind_inputs(const FusedCall& call, Plan& plan) {
 
 bool plan_flat(const FusedCall& call, Plan& plan) {
   Layout layout = layout_of(call, 0, call.whole.size());
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   std::vector<uint32_t> steps;
   bool strided = false;
   for (size_t k = 0; k < call.inputs.size(); ++k) {
-    strided |= !layout.contiguous(k) && !layout.single(k);
-    steps.push_back(layout.single(k) ? 0 : 1);
+    strided |= !layout.contiguous(k) && !single(layout, k);
+    steps.push_back(single(layout, k) ? 0 : 1);
   }
   Grid grid = strided ? strided_grid(layout.shape) : linear_grid(ceil_div(static_cast<uint64_t>(layout.size), 4));
   plan.launch(strided ? "fused_strided" : "fused_contiguous", grid.threads, grid.group).source = static_cast<int>(plan.sources.size()) - 1;
@@ -331,7 +331,7 @@ bool plan_flat(const FusedCall& call, Plan& plan) {
   uint8_t slot = static_cast<uint8_t>(call.inputs.size());
   for (size_t k = 0; k < call.out.size(); ++k) plan.output(slot++, k);
   if (strided) {
-    plan.values(slot, layout.words());
+    plan.values(slot, words(layout));
   } else {
     plan.value(slot++, static_cast<uint64_t>(layout.size));
     plan.values(slot, steps);
@@ -343,7 +343,7 @@ bool plan_rows(const FusedCall& call, Plan& plan) {
   const Program& p = call.program;
   size_t n = call.whole.size(), lead = n - static_cast<size_t>(p.row_axes), first_code = p.inputs.size() + p.constants.size();
   Layout kept = layout_of(call, 0, lead), along = layout_of(call, lead, n);
-  if (!kept.fits() || !along.fits()) return false;
+  if (!fits_inline(kept) || !fits_inline(along)) return false;
   auto n_rows = static_cast<uint64_t>(call.n_rows), length = static_cast<uint64_t>(call.length);
   Teams teams = make_teams(n_rows, length, false);
   plan.launch("fused_rows", teams.grid.threads, teams.grid.group).source = static_cast<int>(plan.sources.size()) - 1;
@@ -360,8 +360,8 @@ bool plan_rows(const FusedCall& call, Plan& plan) {
     plan.writes(slot++, elements.back());
   }
   plan.value(slot++, Rows{n_rows, length, teams.n_groups, teams.width, along.shape.size() == 1});
-  plan.values(slot++, kept.words());
-  plan.values(slot++, along.words());
+  plan.values(slot++, words(kept));
+  plan.values(slot++, words(along));
   Shape shape{call.n_rows, call.length};
   AxesLayout over = split_axes(shape, {0}, row_strides(shape), reduced_strides(shape, {0}), true);
   for (size_t k = 0; k < columns.size(); ++k) {

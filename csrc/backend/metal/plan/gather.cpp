@@ -28,14 +28,14 @@ std::optional<uint16_t> add_places(Plan& plan, const Task& task, size_t first, c
     const array& index = task.in[first + k];
     size_t axis = static_cast<size_t>(axes[k]);
     Layout layout = collapse(index.shape(), {&index.strides()});
-    if (!layout.fits()) return std::nullopt;
+    if (!fits_inline(layout)) return std::nullopt;
     plan.launch("index_places", grid.threads, grid.group);
     plan.constant(0, static_cast<uint32_t>(index.dtype()));
     plan.constant(1, k == 0);
     plan.constant(2, packed && k + 1 == axes.size());
     plan.input(0, first + k);
     plan.writes(1, places);
-    plan.values(2, layout.words());
+    plan.values(2, words(layout));
     plan.value(3, IndexParams{shape[axis], strides[k], n, axes[k]});
     plan.status(4);
   }
@@ -63,7 +63,7 @@ bool plan_gather(const Task& task, Plan& plan) {
   }
   Layout o = collapse(outer_shape, {&outer}), i = collapse(inner_shape, {&inner}), x = collapse(index.shape(), {&index.strides()});
   std::optional<Grid> grid = grid_of(uint64_t(i.size), uint64_t(n_places), uint64_t(o.size));
-  if (!grid || !o.fits() || !i.fits() || !x.fits()) return false;
+  if (!grid || !fits_inline(o) || !fits_inline(i) || !fits_inline(x)) return false;
   std::optional<uint16_t> places;
   if (p.axes.size() > 1) {
     places = add_places(plan, task, 1, p.axes, a.shape(), steps, false);
@@ -75,9 +75,9 @@ bool plan_gather(const Task& task, Plan& plan) {
   plan.input(0, 0);
   places ? plan.reads(1, *places) : plan.input(1, 1);
   plan.output(2);
-  plan.values(3, o.words());
-  plan.values(4, i.words());
-  plan.values(5, x.words());
+  plan.values(3, words(o));
+  plan.values(4, words(i));
+  plan.values(5, words(x));
   plan.value(6, IndexParams{a.shape()[static_cast<size_t>(p.axes[0])], steps[0], n_places, p.axes[0]});
   plan.status(7);
   return true;
@@ -91,14 +91,14 @@ bool plan_gather_axis(const Task& task, Plan& plan) {
   AroundAxis from(a.shape(), a.strides(), axis), by(index.shape(), index.strides(), axis);
   Layout o = collapse(by.outer_shape, {&from.outer, &by.outer}), i = collapse(by.inner_shape, {&from.inner, &by.inner});
   std::optional<Grid> grid = grid_of(uint64_t(by.n_inner), uint64_t(by.n), uint64_t(by.n_outer));
-  if (!grid || !o.fits() || !i.fits()) return false;
+  if (!grid || !fits_inline(o) || !fits_inline(i)) return false;
   plan.launch(kernel_name("gather_axis", bits_of(a.dtype())), grid->threads, grid->group);
   plan.constant(0, static_cast<uint32_t>(index.dtype()));
   plan.input(0, 0);
   plan.input(1, 1);
   plan.output(2);
-  plan.values(3, o.words());
-  plan.values(4, i.words());
+  plan.values(3, words(o));
+  plan.values(4, words(i));
   plan.value(5, IndexParams{from.n, from.step, by.n, axis});
   plan.value(6, by.step);
   plan.status(7);

@@ -34,7 +34,7 @@ bool launch(const Task& task, const char* kernel, Params& p, const Layout& batch
   p.a_k = p.k == 1 ? 1 : of_a.col;
   p.b_k = p.k == 1 ? 1 : of_b.row;
   p.b_col = of_b.col;
-  if (!batch.fits() || layers > kMost) return false;
+  if (!fits_inline(batch) || layers > kMost) return false;
   bool along_a = std::abs(p.a_k) <= std::abs(p.a_row) || p.m == 1, along_b = std::abs(p.b_k) <= std::abs(p.b_col) || p.n == 1;
   const Tile& tile = kSmallTile;
   PieceGrid pieces = piece_grid(tile, p.m, p.n);
@@ -50,7 +50,7 @@ bool launch(const Task& task, const char* kernel, Params& p, const Layout& batch
   plan.input(1, 1);
   plan.output(2);
   plan.value(3, p);
-  plan.values(4, batch.words());
+  plan.values(4, words(batch));
   plan.threadgroup(0, tile.threadgroup_bytes(size_of(t)));
   return true;
 }
@@ -88,6 +88,25 @@ bool plan_pairs(const Task& task, Plan& plan) {
   of_b.push_back(0);
   p.batch = collapse(shape, {&of_a, &of_b, &none, &ia.strides(), &ib.strides()});
   return add_product(task, p, plan);
+}
+
+/// Products over ranges of the inner dimension. segment_sum_mm has a left operand for each, and adds them up.
+bool segments_task(const Task& task, bool summed, Plan& plan) {
+  const array &a = task.in[0], &b = task.in[1], &segments = task.in[2];
+  if (!is_gpu_real(task.out[0].dtype())) return false;
+  if (task.out[0].size() == 0) return true;
+  Params p{};
+  if (!set_sizes(p, a.shape(-2), b.shape(-1), a.shape(-1), segments.shape(-2))) return false;
+  MatrixOperand s = matrix_operand(task, 2);
+  p.segment_stride = s.row;
+  p.bound_stride = s.col;
+  if (summed) p.a_step = a.strides().end()[-3];
+  size_t n_inner = summed ? 3 : 2;
+  Strides of_a = leading_strides(a, n_inner), of_b = leading_strides(b, 2), of_s = leading_strides(segments, 2);
+  Layout batch = collapse(leading_shape(a, n_inner), {&of_a, &of_b, &of_s});
+  if (!launch(task, summed ? "segment_sum_mm" : "segmented_mm", p, batch, summed ? batch.size : batch.size * p.count, plan)) return false;
+  plan.input(5, 2);
+  return true;
 }
 
 }  // namespace
@@ -153,37 +172,8 @@ bool plan_block_masked_mm(const Task& task, Plan& plan) {
   return true;
 }
 
-bool plan_segmented_mm(const Task& task, Plan& plan) {
-  const array &a = task.in[0], &b = task.in[1], &segments = task.in[2];
-  if (!is_gpu_real(task.out[0].dtype())) return false;
-  if (task.out[0].size() == 0) return true;
-  Params p{};
-  if (!set_sizes(p, a.shape(-2), b.shape(-1), a.shape(-1), segments.shape(-2))) return false;
-  MatrixOperand s = matrix_operand(task, 2);
-  p.segment_stride = s.row;
-  p.bound_stride = s.col;
-  Strides of_a = leading_strides(a, 2), of_b = leading_strides(b, 2), of_s = leading_strides(segments, 2);
-  Layout batch = collapse(leading_shape(a, 2), {&of_a, &of_b, &of_s});
-  if (!launch(task, "segmented_mm", p, batch, batch.size * p.count, plan)) return false;
-  plan.input(5, 2);
-  return true;
-}
+bool plan_segmented_mm(const Task& task, Plan& plan) { return segments_task(task, false, plan); }
 
-bool plan_segment_sum_mm(const Task& task, Plan& plan) {
-  const array &a = task.in[0], &b = task.in[1], &segments = task.in[2];
-  if (!is_gpu_real(task.out[0].dtype())) return false;
-  if (task.out[0].size() == 0) return true;
-  Params p{};
-  if (!set_sizes(p, a.shape(-2), b.shape(-1), a.shape(-1), segments.shape(-2))) return false;
-  MatrixOperand s = matrix_operand(task, 2);
-  p.segment_stride = s.row;
-  p.bound_stride = s.col;
-  p.a_step = a.strides().end()[-3];
-  Strides of_a = leading_strides(a, 3), of_b = leading_strides(b, 2), of_s = leading_strides(segments, 2);
-  Layout batch = collapse(leading_shape(a, 3), {&of_a, &of_b, &of_s});
-  if (!launch(task, "segment_sum_mm", p, batch, batch.size, plan)) return false;
-  plan.input(5, 2);
-  return true;
-}
+bool plan_segment_sum_mm(const Task& task, Plan& plan) { return segments_task(task, true, plan); }
 
 }  // namespace mx::metal

@@ -69,7 +69,7 @@ bool plan_hadamard(const Task& task, Plan& plan) {
     AroundAxis in(shape, first ? from : rows, axis), to(shape, rows, axis);
     Strides in_rows = in.rows(), out_rows = to.rows();
     Layout layout = collapse(in.rows_shape(), {&in_rows, &out_rows});
-    if (!layout.fits()) return false;
+    if (!fits_inline(layout)) return false;
     LineParams q{in.step, to.step, static_cast<uint64_t>(in.n_rows()), static_cast<uint32_t>(in.n), 1, last ? static_cast<float>(p.scale) : 1.0f, to.step != 1};
     q.per_group = static_cast<uint32_t>(std::min<uint64_t>(std::max(1u, kAtOnce / q.n / (q.across ? 1 : 4)), q.lines));
     const uint32_t at_once = q.per_group * q.n, threads = std::max(kSimdWidth, power_of_2_for(at_once / 8, 512));
@@ -80,7 +80,7 @@ bool plan_hadamard(const Task& task, Plan& plan) {
     first ? plan.input(0, 0) : temporary ? plan.reads(0, middle) : plan.reads_output(0);
     temporary && !last ? plan.writes(1, middle) : plan.output(1);
     plan.value(2, q);
-    plan.values(3, layout.words());
+    plan.values(3, words(layout));
     if (!mixes) {
       plan.threadgroup(0, size_t(at_once) * sizeof(float));
       continue;

@@ -13,36 +13,12 @@ constexpr uint64_t kWide = uint64_t(1) << 30;  // Threads along one axis of a gr
 
 }  // namespace
 
-Layout collapse(const Shape& shape, std::span<const Strides* const> strides) {
-  Layout out;
-  size_t n_operands = strides.size();
-  out.strides.resize(n_operands);
-  for (size_t d = 0; d < shape.size(); ++d) {
-    out.size *= shape[d];
-    if (shape[d] == 1) continue;
-    bool joins = !out.shape.empty();
-    for (size_t k = 0; k < n_operands && joins; ++k) joins = out.strides[k].back() == (*strides[k])[d] * shape[d];
-    if (joins) {
-      out.shape.back() *= shape[d];
-      for (size_t k = 0; k < n_operands; ++k) out.strides[k].back() = (*strides[k])[d];
-    } else {
-      out.shape.push_back(shape[d]);
-      for (size_t k = 0; k < n_operands; ++k) out.strides[k].push_back((*strides[k])[d]);
-    }
-  }
-  if (out.shape.empty()) {
-    out.shape.push_back(1);
-    for (Strides& s : out.strides) s.push_back(0);
-  }
-  return out;
-}
-
-std::vector<int64_t> Layout::words() const {
-  size_t missing = shape.size() < 3 ? 3 - shape.size() : 0;
-  std::vector<int64_t> out{static_cast<int64_t>(shape.size() + missing)};
+std::vector<int64_t> words(const Layout& l) {
+  size_t missing = l.shape.size() < 3 ? 3 - l.shape.size() : 0;
+  std::vector<int64_t> out{static_cast<int64_t>(l.shape.size() + missing)};
   out.insert(out.end(), missing, 1);
-  out.insert(out.end(), shape.begin(), shape.end());
-  for (const Strides& s : strides) {
+  out.insert(out.end(), l.shape.begin(), l.shape.end());
+  for (const Strides& s : l.strides) {
     out.insert(out.end(), missing, 0);
     out.insert(out.end(), s.begin(), s.end());
   }

@@ -1,31 +1,20 @@
-// layout.h — arrays of any strides as kernels walk them, and grids for that. A Layout is the shape that some operands share with the
-// strides of each, without axes of size 1 and with axes merged that all operands step through without a jump. As bytes it is
-// what metal/kernels/strided.h reads.
+// layout.h — arrays of any strides (runtime/layout.h) as metal/kernels/strided.h reads them, and grids for that.
 #pragma once
 
-#include <span>
-
 #include "backend/metal/plan/launch.h"
+#include "runtime/layout.h"
 
 namespace mx::metal {
 
-struct Layout {
-  Shape shape;                       ///< At least one axis: a scalar is (1,).
-  SmallVector<Strides, 4> strides;   ///< One for each operand, in elements.
-  int64_t size = 1;
-
-  bool contiguous(size_t operand) const { return shape.size() == 1 && (strides[operand][0] == 1 || size == 1); }
-  bool single(size_t operand) const { return shape.size() == 1 && (strides[operand][0] == 0 || size == 1); }
-  /// n_dims, sizes, strides; filled up with axes of size 1 in front to at least three.
-  std::vector<int64_t> words() const;
-  /// Whether words() can be bound by value.
-  bool fits() const { return (1 + (1 + strides.size()) * std::max<size_t>(shape.size(), 3)) * sizeof(int64_t) <= kMaxInlineBytes; }
-};
-
-Layout collapse(const Shape& shape, std::span<const Strides* const> strides);
-inline Layout collapse(const Shape& shape, std::initializer_list<const Strides*> strides) {
-  return collapse(shape, std::span(strides.begin(), strides.size()));
+/// A layout as kernels read it: n_dims, sizes, strides; filled up with axes of size 1 in front to at least three.
+std::vector<int64_t> words(const Layout& l);
+/// Whether words() can be bound by value.
+inline bool fits_inline(const Layout& l) {
+  return (1 + (1 + l.strides.size()) * std::max<size_t>(l.shape.size(), 3)) * sizeof(int64_t) <= kMaxInlineBytes;
 }
+inline bool fits_inline(const AxesLayout& l) { return fits_inline(l.kept) && fits_inline(l.along); }
+/// Whether all elements of an operand are one.
+inline bool single(const Layout& l, size_t operand) { return l.constant(operand) || l.size == 1; }
 
 /// The smallest power of two that is not less than n, but at most `most`.
 uint32_t power_of_2_for(uint64_t n, uint32_t most);

@@ -102,7 +102,7 @@ void add_gemv(const Task& task, const MatrixProduct& p, Plan& plan) {
   plan.output(2);
   if (p.c) plan.input(3, p.c->input);
   plan.value(4, g);
-  plan.values(5, batch.words());
+  plan.values(5, words(batch));
   bind_indices(p, plan, of_b);
 }
 
@@ -140,7 +140,7 @@ void add_sum(const MatrixProduct& p, const GemmParams& g, uint16_t parts, Dtype 
   plan.output(2);
   if (p.c) plan.input(3, p.c->input);
   plan.value(4, g);
-  plan.values(5, p.batch.words());
+  plan.values(5, words(p.batch));
 }
 
 void add_gemm(const Task& task, const MatrixProduct& p, Plan& plan) {
@@ -160,7 +160,7 @@ void add_gemm(const Task& task, const MatrixProduct& p, Plan& plan) {
   bool along_a = std::abs(g.a_k) <= std::abs(g.a_row) || g.m == 1, along_b = std::abs(g.b_k) <= std::abs(g.b_col) || g.n == 1;
   bool vector_a = (along_a ? g.a_k : g.a_row) == 1 && takes_vectors(task.in[p.a.input], {along_a ? g.a_row : g.a_k, p.a.step}, &p.batch.strides[kA]);
   bool vector_b = (along_b ? g.b_k : g.b_col) == 1 && takes_vectors(task.in[p.b.input], {along_b ? g.b_col : g.b_k, p.b.step}, &p.batch.strides[kB]);
-  std::vector<int64_t> batch = p.batch.words();
+  std::vector<int64_t> batch = words(p.batch);
   std::optional<uint16_t> parts;
   if (g.splits > 1) parts = plan.temporary(sizeof(float) * static_cast<size_t>(g.size * p.batch.size * g.splits));
 
@@ -201,7 +201,7 @@ void add_plain(const Task& task, const MatrixProduct& p, Plan& plan) {
   plan.output(2);
   if (p.c) plan.input(3, p.c->input);
   plan.value(4, gemm_params(p));
-  plan.values(5, p.batch.words());
+  plan.values(5, words(p.batch));
 }
 
 bool plan_product(const Task& task, double alpha, double beta, Plan& plan) {
@@ -286,7 +286,7 @@ void add_sum_of_parts(const Task& task, uint16_t parts, int64_t batch, int64_t s
 
 bool add_product(const Task& task, const MatrixProduct& p, Plan& plan) {
   Dtype t = task.out[0].dtype();
-  if (t == Dtype::float64 || !p.batch.fits()) return false;
+  if (t == Dtype::float64 || !fits_inline(p.batch)) return false;
   if (!fits_int(p.m) || !fits_int(p.n) || !fits_int(p.k) || p.batch.size > std::numeric_limits<int32_t>::max() / kMostSplits) return false;
   if (!is_gpu_real(t)) {
     if (p.indices) return false;

@@ -56,7 +56,7 @@ bool add_block(const Task& task, Plan& plan, const Strides& small, const Shape& 
     moves.push_back(big_shape[i] - p.sizes[i]);
     moves.push_back(big[i]);
   }
-  if (!layout.fits() || moves.size() * sizeof(int64_t) > kMaxInlineBytes) return false;
+  if (!fits_inline(layout) || moves.size() * sizeof(int64_t) > kMaxInlineBytes) return false;
   Grid grid = linear_grid(static_cast<uint64_t>(layout.size));
   plan.launch(kernel_name("dynamic_block", bits_of(task.out[0].dtype())), grid.threads, grid.group);
   plan.constant(0, static_cast<uint32_t>(start.dtype()));
@@ -64,7 +64,7 @@ bool add_block(const Task& task, Plan& plan, const Strides& small, const Shape& 
   plan.input(0, from);
   plan.output(1);
   plan.input(2, starts);
-  plan.values(3, layout.words());
+  plan.values(3, words(layout));
   plan.values(4, moves);
   plan.value(5, static_cast<uint64_t>(layout.size));
   return true;

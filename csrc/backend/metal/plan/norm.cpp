@@ -41,7 +41,7 @@ bool forward(const Task& task, Plan& plan, bool centred) {
   if (!on_gpu(x) || !same_dtypes(task)) return false;
   if (x.size() == 0) return true;
   Layout rows = leading_layout(x, {});
-  if (!rows.fits()) return false;
+  if (!fits_inline(rows)) return false;
   uint64_t n_rows = static_cast<uint64_t>(rows.size), length = static_cast<uint64_t>(x.shape(-1));
   Teams teams = make_teams(n_rows, length, false);
   Rows r{n_rows, length, teams.n_groups, {last_step(x)}, 0, static_cast<float>(p.eps), teams.width};
@@ -61,7 +61,7 @@ bool forward(const Task& task, Plan& plan, bool centred) {
   }
   plan.output(3);
   plan.value(4, r);
-  plan.values(5, rows.words());
+  plan.values(5, words(rows));
   return true;
 }
 
@@ -72,7 +72,7 @@ bool backward(const Task& task, Plan& plan, bool centred) {
   uint64_t length = static_cast<uint64_t>(x.shape(-1));
   if (length == 0) return true;
   Layout rows = leading_layout(x, {&ct});
-  if (!rows.fits()) return false;
+  if (!fits_inline(rows)) return false;
   uint64_t n_rows = static_cast<uint64_t>(rows.size), n_chunks = ceil_div(n_rows, kChunk);
   Teams teams = make_teams(n_rows, length, false);
   Rows r{n_rows, length, teams.n_groups, {last_step(x), last_step(ct)}, kChunk, static_cast<float>(p.eps), teams.width};
@@ -93,7 +93,7 @@ bool backward(const Task& task, Plan& plan, bool centred) {
     plan.output(3);
     if (sums) plan.writes(4, moments);
     plan.value(5, r);
-    plan.values(6, rows.words());
+    plan.values(6, words(rows));
   }
   if (!sums) return true;
 
@@ -109,7 +109,7 @@ bool backward(const Task& task, Plan& plan, bool centred) {
     if (p.of_weight) plan.writes(3, weight_sums);
     if (p.of_bias) plan.writes(4, bias_sums);
     plan.value(5, r);
-    plan.values(6, rows.words());
+    plan.values(6, words(rows));
   }
   // Without rows the sums are zero: a reduction over nothing.
   Shape shape{static_cast<int64_t>(n_chunks), static_cast<int64_t>(length)};

@@ -108,7 +108,7 @@ bool plan_products(const Task& task, size_t n_inner, Plan& plan) {
     of_rhs = task.in[n_in - 1].strides();
   }
   Layout batch = collapse(shape, {&of_x, &of_w, &of_scales, &of_biases, &of_lhs, &of_rhs});
-  if (!batch.fits() || batch.size > kMost) return false;
+  if (!fits_inline(batch) || batch.size > kMost) return false;
 
   auto ceil = [](int64_t a, int64_t b) { return static_cast<uint32_t>((a + b - 1) / b); };
   auto layers = static_cast<uint32_t>(batch.size);
@@ -143,7 +143,7 @@ bool plan_products(const Task& task, size_t n_inner, Plan& plan) {
   if (f.affine()) plan.input(3, 3);
   plan.output(4);
   plan.value(5, p);
-  plan.values(6, batch.words());
+  plan.values(6, words(batch));
   if (gather) {
     plan.input(7, n_in - 2);
     plan.input(8, n_in - 1);
@@ -164,7 +164,7 @@ bool plan_quantize(const Task& task, Plan& plan) {
   Shape shape = without_last(w);
   Strides of_w = leading_strides(w, 1), of_global = global ? task.in[1].strides() : Strides(shape.size(), 0);
   Layout rows = collapse(shape, {&of_w, &of_global});
-  if (!rows.fits() || w.shape(-1) > kMost) return false;
+  if (!fits_inline(rows) || w.shape(-1) > kMost) return false;
   QuantizeArguments p{w.strides().back(), w.size() / f.group_size, static_cast<int32_t>(w.shape(-1) / f.group_size)};
   Grid grid = group_grid(ceil_div(static_cast<uint64_t>(p.groups), kSimds), kThreads);
   plan.launch(kernel_name("quantize", w.dtype()), grid.threads, grid.group);
@@ -176,7 +176,7 @@ bool plan_quantize(const Task& task, Plan& plan) {
   plan.output(3, 1);
   if (f.affine()) plan.output(4, 2);
   plan.value(5, p);
-  plan.values(6, rows.words());
+  plan.values(6, words(rows));
   return true;
 }
 
@@ -191,7 +191,7 @@ bool plan_dequantize(const Task& task, Plan& plan) {
   Strides none(shape.size(), 0), of_w = leading_strides(w, 1), of_scales = leading_strides(scales, 1);
   Strides of_biases = f.affine() ? leading_strides(task.in[2], 1) : none, of_global = global ? task.in[at].strides() : none;
   Layout rows = collapse(shape, {&of_w, &of_scales, &of_biases, &of_global});
-  if (!rows.fits() || out.shape(-1) > kMost) return false;
+  if (!fits_inline(rows) || out.shape(-1) > kMost) return false;
   DequantizeArguments p{w.strides().back(), scales.strides().back(), f.affine() ? task.in[2].strides().back() : 0, static_cast<int32_t>(out.shape(-1))};
   auto n_rows = static_cast<uint64_t>(rows.size);
   uint64_t down = std::min<uint64_t>(n_rows, 1 << 16);
@@ -205,7 +205,7 @@ bool plan_dequantize(const Task& task, Plan& plan) {
   if (global) plan.input(3, at);
   plan.output(4);
   plan.value(5, p);
-  plan.values(6, rows.words());
+  plan.values(6, words(rows));
   plan.value(7, n_rows);
   return true;
 }

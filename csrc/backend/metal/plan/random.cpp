@@ -23,14 +23,14 @@ bool launch(const Task& task, Plan& plan, const char* kernel) {
   const array &keys = task.in[0], &out = task.out[0];
   if (out.size() == 0) return true;
   Layout layout = leading_layout(keys, {});
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   uint64_t n_bytes = out.n_bytes() / static_cast<uint64_t>(layout.size), n_blocks = ceil_div(ceil_div(n_bytes, 4), 2);
   Grid grid = strided_grid({layout.size, static_cast<int64_t>(n_blocks)});
   plan.launch(kernel, grid.threads, grid.group);
   plan.input(0, 0);
   plan.output(1);
   plan.value(2, Draw{static_cast<uint64_t>(layout.size), n_bytes, n_blocks, word_step(keys)});
-  plan.values(3, layout.words());
+  plan.values(3, words(layout));
   return true;
 }
 
@@ -54,14 +54,14 @@ bool plan_fold_in(const Task& task, Plan& plan) {
   if (task.out[0].size() == 0) return true;
   Strides of_keys(keys.strides().begin(), keys.strides().end() - 1);
   Layout layout = collapse(data.shape(), {&of_keys, &data.strides()});
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   Grid grid = linear_grid(static_cast<uint64_t>(layout.size));
   plan.launch("fold_in", grid.threads, grid.group);
   plan.input(0, 0);
   plan.input(1, 1);
   plan.output(2);
   plan.value(3, Draw{static_cast<uint64_t>(layout.size), 0, 0, word_step(keys)});
-  plan.values(4, layout.words());
+  plan.values(4, words(layout));
   return true;
 }
 

@@ -3,8 +3,6 @@
 
 #include "backend/metal/plan/reduce.h"
 
-#include <cstdlib>
-
 #include "ops/reduce_params.h"
 
 namespace mx::metal {
@@ -22,24 +20,6 @@ struct Work {
   uint32_t width, unused = 0;
 };
 
-Layout pick(const Shape& shape, const Axes& axes, const Strides& in, const Strides& out, bool reorder) {
-  Axes order(axes);
-  if (reorder) {
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-      return std::abs(in[static_cast<size_t>(a)]) > std::abs(in[static_cast<size_t>(b)]);
-    });
-  }
-  Shape sizes;
-  Strides from, to;
-  for (int axis : order) {
-    size_t i = static_cast<size_t>(axis);
-    sizes.push_back(shape[i]);
-    from.push_back(in[i]);
-    to.push_back(out[i]);
-  }
-  return collapse(sizes, {&from, &to});
-}
-
 bool reduce_task(const Task& task, Plan& plan, Reduction op) {
   const array &x = task.in[0], &y = task.out[0];
   if (x.dtype() == Dtype::float64 || y.dtype() == Dtype::float64) return false;
@@ -50,28 +30,6 @@ bool reduce_task(const Task& task, Plan& plan, Reduction op) {
 }
 
 }  // namespace
-
-AxesLayout split_axes(const Shape& shape, const Axes& axes, const Strides& in, const Strides& out, bool any_order) {
-  Axes others;
-  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
-    if (std::find(axes.begin(), axes.end(), i) == axes.end()) others.push_back(i);
-  }
-  AxesLayout l{pick(shape, others, in, out, true), pick(shape, axes, in, out, any_order)};
-  int64_t across = std::abs(l.kept.strides[0].back()), along = std::abs(l.along.strides[0].back());
-  l.by_columns = l.kept.shape.back() > 1 && l.along.shape.back() > 1 && across < along;
-  return l;
-}
-
-Strides reduced_strides(const Shape& shape, const Axes& axes) {
-  Strides strides(shape.size(), 0);
-  int64_t step = 1;
-  for (size_t i = shape.size(); i-- > 0;) {
-    if (std::find(axes.begin(), axes.end(), static_cast<int>(i)) != axes.end()) continue;
-    strides[i] = step;
-    step *= shape[i];
-  }
-  return strides;
-}
 
 Dtype combined_in(Dtype t) {
   switch (t) {
@@ -89,7 +47,7 @@ Dtype combined_in(Dtype t) {
 bool add_reduction(Plan& plan, const ReduceCall& call, const AxesLayout& layout) {
   uint64_t n_results = static_cast<uint64_t>(layout.kept.size), n_along = static_cast<uint64_t>(layout.along.size);
   if (n_results == 0) return true;
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   uint64_t lanes = layout.by_columns ? kThreads / kColumns : kThreads, chunk = lanes * kPerThread;
   if (n_along <= 2 * chunk) chunk = std::max<uint64_t>(n_along, 1);
   Work w{n_results, n_along, chunk, std::max<uint64_t>(ceil_div(n_along, chunk), 1), 0, 0};
@@ -119,8 +77,8 @@ bool add_reduction(Plan& plan, const ReduceCall& call, const AxesLayout& layout)
     plan.writes(1, static_cast<uint16_t>(call.to_which));
   }
   plan.value(2, w);
-  plan.values(3, kept.words());
-  plan.values(4, layout.along.words());
+  plan.values(3, words(kept));
+  plan.values(4, words(layout.along));
   if (!more) return true;
 
   AxesLayout next;

@@ -1,23 +1,10 @@
-// reduce.h — plans of reductions, and the view of an array that kernels have which work along axes.
+// reduce.h — plans of reductions.
 #pragma once
 
 #include "backend/metal/plan/layout.h"
 #include "backend/metal/plan/planners.h"
 
 namespace mx::metal {
-
-/// The axes kept and the axes worked along, each merged and, where the order does not matter, with the smallest stride innermost.
-/// Operand 0 is the input, operand 1 the output (strides 0 along axes that it lacks).
-struct AxesLayout {
-  Layout kept, along;
-  /// Neighbours in memory belong to different results.
-  bool by_columns = false;
-  bool fits() const { return kept.fits() && along.fits(); }
-};
-AxesLayout split_axes(const Shape& shape, const Axes& axes, const Strides& in, const Strides& out, bool any_order);
-
-/// Strides of a row-contiguous result without `axes`, one for every axis of `shape`.
-Strides reduced_strides(const Shape& shape, const Axes& axes);
 
 enum class Reduction : int32_t { sum, prod, max, min, all, any };
 

@@ -42,7 +42,7 @@ bool plan_rope(const Task& task, Plan& plan) {
   Strides of_x = leading_strides(x, 2), of_offset = offset.strides(), of_freqs(of_x.size(), 0);
   if (p.freqs) of_freqs = leading_strides(task.in[2], 1);
   Layout leading = collapse(Shape(x.shape().begin(), x.shape().end() - 2), {&of_x, &of_offset, &of_freqs});
-  if (!leading.fits() || leading.size / kEach >= most) return false;
+  if (!fits_inline(leading) || leading.size / kEach >= most) return false;
 
   double turn = p.scale / (2 * std::numbers::pi);
   TwoFloats scale = split(turn);
@@ -63,7 +63,7 @@ bool plan_rope(const Task& task, Plan& plan) {
   if (p.freqs) plan.input(2, 2);
   plan.output(3);
   plan.value(4, params);
-  plan.values(5, leading.words());
+  plan.values(5, words(leading));
   if (p.freqs) return true;
   std::vector<TwoFloats> rates;
   for (int64_t i = 0; i < half; ++i) rates.push_back(split(std::pow(p.base, -2.0 * static_cast<double>(i) / static_cast<double>(p.dims)) * turn));

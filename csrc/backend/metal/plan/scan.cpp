@@ -44,7 +44,7 @@ bool plan_scan(const Task& task, Plan& plan, Family family, Op op) {
   AroundAxis in(x.shape(), x.strides(), p.axis), to(out.shape(), row_strides(out.shape()), p.axis);
   Strides in_rows = in.rows(), out_rows = to.rows();
   Layout layout = collapse(in.rows_shape(), {&in_rows, &out_rows});
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   RowParams q{in.n, in.n_rows(), 0, in.step, 0, to.step, in.n, 1, p.reverse};
   if (p.reverse) {
     q.in_first = (in.n - 1) * in.step;
@@ -62,7 +62,7 @@ bool plan_scan(const Task& task, Plan& plan, Family family, Op op) {
     plan.input(0, 0);
     plan.output(1);
     plan.value(3, q);
-    plan.values(4, layout.words());
+    plan.values(4, words(layout));
     if (rows) plan.threadgroup(0, (kThreads / kSimdWidth) * state_bytes(family, x.dtype()));
   };
 
@@ -108,7 +108,7 @@ bool plan_linear_recurrence(const Task& task, Plan& plan) {
   AroundAxis a(out.shape(), task.in[0].strides(), p.axis), b(out.shape(), task.in[1].strides(), p.axis), y(out.shape(), row_strides(out.shape()), p.axis);
   Strides a_rows = a.rows(), b_rows = b.rows(), y_rows = y.rows();
   Layout layout = collapse(y.rows_shape(), {&a_rows, &b_rows, &y_rows});
-  if (!layout.fits()) return false;
+  if (!fits_inline(layout)) return false;
   int64_t last = p.reverse ? y.n - 1 : 0, way = p.reverse ? -1 : 1;
   std::vector<int64_t> steps{last * a.step, last * b.step, last * y.step, way * a.step, way * b.step, way * y.step};
   int64_t rows = y.n_rows();
@@ -119,7 +119,7 @@ bool plan_linear_recurrence(const Task& task, Plan& plan) {
   plan.input(1, 1);
   plan.output(2);
   plan.values(3, steps);
-  plan.values(4, layout.words());
+  plan.values(4, words(layout));
   plan.value(5, RowParams{y.n, rows, 0, 0, 0, 0, y.n, 1, p.reverse});
   return true;
 }

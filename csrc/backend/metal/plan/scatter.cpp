@@ -28,7 +28,7 @@ std::string scatter_name(std::string_view base, Dtype t, ScatterMode mode) {
 }
 
 bool fit(std::initializer_list<const Layout*> layouts) {
-  return std::all_of(layouts.begin(), layouts.end(), [](const Layout* l) { return l->fits(); });
+  return std::all_of(layouts.begin(), layouts.end(), [](const Layout* l) { return fits_inline(*l); });
 }
 
 // Combines sorted updates. Operands of `outer` and `inner`: the result and the updates.
@@ -48,10 +48,10 @@ bool add_sorted(Plan& plan, uint16_t items, Dtype t, ScatterMode mode, const Lay
     plan.reads(0, items);
     plan.input(1, 1);
     plan.writes(2, carries);
-    plan.values(3, outer.words());
-    plan.values(4, inner.words());
+    plan.values(3, words(outer));
+    plan.values(4, words(inner));
     plan.value(5, static_cast<uint32_t>(index.size));
-    plan.values(6, index.words());
+    plan.values(6, words(index));
   }
   plan.launch(scatter_name(mode == ScatterMode::set ? "scatter_sorted_set" : "scatter_sorted", t, mode), grid->threads, grid->group);
   if (mode != ScatterMode::set) {
@@ -61,10 +61,10 @@ bool add_sorted(Plan& plan, uint16_t items, Dtype t, ScatterMode mode, const Lay
   plan.reads(0, items);
   plan.input(1, 1);
   plan.output(2);
-  plan.values(3, outer.words());
-  plan.values(4, inner.words());
-  plan.values(5, places.words());
-  plan.values(6, index.words());
+  plan.values(3, words(outer));
+  plan.values(4, words(inner));
+  plan.values(5, words(places));
+  plan.values(6, words(index));
   if (carried) plan.reads(7, carries);
   return true;
 }
@@ -118,10 +118,10 @@ bool plan_scatter(const Task& task, Plan& plan) {
     plan.reads(0, *places);
     plan.input(1, 1);
     plan.output(2);
-    plan.values(3, o.words());
-    plan.values(4, i.words());
+    plan.values(3, words(o));
+    plan.values(4, words(i));
     plan.value(5, static_cast<uint32_t>(n));
-    plan.values(6, u.words());
+    plan.values(6, words(u));
     return true;
   }
   if (n > kMostItems || n_elems(place_shape) > kMostItems) return false;
@@ -152,8 +152,8 @@ bool plan_scatter_axis(const Task& task, Plan& plan) {
     plan.input(0, 2);
     plan.input(1, 1);
     plan.output(2);
-    plan.values(3, o.words());
-    plan.values(4, i.words());
+    plan.values(3, words(o));
+    plan.values(4, words(i));
     plan.value(5, q);
     const int64_t steps[4] = {to.step, from.step, by.step, by.n};
     plan.bytes(6, steps, sizeof steps);
@@ -169,8 +169,8 @@ bool plan_scatter_axis(const Task& task, Plan& plan) {
   plan.constant(0, static_cast<uint32_t>(index.dtype()));
   plan.input(0, 2);
   plan.writes(1, items);
-  plan.values(2, o.words());
-  plan.values(3, i.words());
+  plan.values(2, words(o));
+  plan.values(3, words(i));
   plan.value(4, q);
   plan.value(5, by.step);
   plan.status(6);

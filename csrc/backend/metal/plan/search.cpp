@@ -13,7 +13,7 @@ bool plan_searchsorted(const Task& task, Plan& plan) {
   AroundAxis s(sequences.shape(), sequences.strides(), last), v(values.shape(), values.strides(), last);
   Layout layout = collapse(v.outer_shape, {&s.outer, &v.outer});
   std::optional<Grid> grid = grid_of(uint64_t(v.n), uint64_t(v.n_outer));
-  if (!grid || !layout.fits()) return false;
+  if (!grid || !fits_inline(layout)) return false;
   plan.launch("search_sorted", grid->threads, grid->group);
   plan.constant(0, static_cast<uint32_t>(values.dtype()));
   plan.constant(1, false);
@@ -26,7 +26,7 @@ bool plan_searchsorted(const Task& task, Plan& plan) {
     int64_t n, step, value_step;
   } p{s.n, s.step, v.step};
   plan.value(3, p);
-  plan.values(4, layout.words());
+  plan.values(4, words(layout));
   return true;
 }
 

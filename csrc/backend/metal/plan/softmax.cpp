@@ -23,7 +23,7 @@ bool launch(const Task& task, Plan& plan, bool log_sum) {
   if (y.size() == 0) return true;
   const Axes& axes = task.params.get<ReduceParams>().axes;
   AxesLayout l = split_axes(x.shape(), axes, x.strides(), log_sum ? reduced_strides(x.shape(), axes) : row_strides(y.shape()), true);
-  if (!l.fits()) return false;
+  if (!fits_inline(l)) return false;
   Teams teams = make_teams(static_cast<uint64_t>(l.kept.size), static_cast<uint64_t>(l.along.size), l.by_columns);
   plan.launch(kernel_name("softmax", x.dtype()), teams.grid.threads, teams.grid.group);
   plan.constant(kLogSum, log_sum);
@@ -32,8 +32,8 @@ bool launch(const Task& task, Plan& plan, bool log_sum) {
   plan.input(0, 0);
   plan.output(1);
   plan.value(2, Rows{static_cast<uint64_t>(l.kept.size), static_cast<uint64_t>(l.along.size), teams.n_groups, teams.width});
-  plan.values(3, l.kept.words());
-  plan.values(4, l.along.words());
+  plan.values(3, words(l.kept));
+  plan.values(4, words(l.along));
   return true;
 }
 

@@ -90,8 +90,8 @@ bool plan_rows(const Task& task, Plan& plan, int axis, int64_t first, bool value
   Strides in_rows = in.rows(), out_rows = to.rows();
   Layout layout = collapse(in.rows_shape(), {&in_rows, &out_rows});
   Result result = values ? kValues : out.dtype() == Dtype::uint32 ? kPlaces : kWidePlaces;
-  if (result == kWidePlaces || in.n >> 31 || in.n_rows() >> 32 || !layout.fits()) return false;
-  Sorting s{x.dtype(), exact, result, {in.n, in.n_rows(), in.step, to.step, first, 0, 0, 0}, layout.words()};
+  if (result == kWidePlaces || in.n >> 31 || in.n_rows() >> 32 || !fits_inline(layout)) return false;
+  Sorting s{x.dtype(), exact, result, {in.n, in.n_rows(), in.step, to.step, first, 0, 0, 0}, words(layout)};
   add_sort(plan, s, [&](uint8_t slot) { plan.input(slot, 0); }, [&](uint8_t slot) { plan.output(slot); });
   return true;
 }
@@ -100,7 +100,7 @@ bool plan_rows(const Task& task, Plan& plan, int axis, int64_t first, bool value
 
 uint16_t add_item_sort(Plan& plan, uint16_t items, int64_t n) {
   Strides none;
-  Sorting s{Dtype::uint64, true, kItems, {n, 1, 1, 1, 0, 0, 0, 0}, collapse({}, {&none, &none}).words()};
+  Sorting s{Dtype::uint64, true, kItems, {n, 1, 1, 1, 0, 0, 0, 0}, words(collapse({}, {&none, &none}))};
   return add_sort(plan, s, [&](uint8_t slot) { plan.reads(slot, items); }, [](uint8_t) {});
 }
 
