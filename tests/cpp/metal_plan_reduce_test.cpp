@@ -49,6 +49,19 @@ TEST_CASE("rows are shared by teams that fit their length") {
   CHECK_FALSE(planned(softmax_p, ReduceParams{{0}}, {unreal(Dtype::float64, {4})}).taken);
 }
 
+TEST_CASE("few long rows are searched in pieces") {
+  auto search = [](const Shape& shape, int axis) { return planned(argmax_p, ArgReduceParams{axis}, {unreal(Dtype::float32, shape)}); };
+  CHECK(search({1 << 20, 8}, 1).kernels() == Names{"arg_reduce_float32"});
+  CHECK(search({256, 1 << 20}, 1).kernels() == Names{"arg_reduce_float32"});
+  Planned one = search({1 << 24}, 0);
+  CHECK(one.kernels() == Names{"arg_reduce_float32", "arg_reduce_float32"});
+  CHECK(one.plan.launches[0].threads.count() == 256 * 1024);
+  CHECK(one.plan.launches[1].threads.x == 256);
+  CHECK(one.plan.temporaries == std::vector<size_t>{256 * 4});
+  // 32 neighbouring columns by 8 threads each.
+  CHECK(search({1 << 20, 32}, 0).plan.launches[0].threads.count() == 256 * 256);
+}
+
 TEST_CASE("norms sum the cotangents of weights over chunks of rows") {
   array x = unreal(Dtype::float16, {4, 300, 64}), w = unreal(Dtype::float16, {64});
   CHECK(planned(fast::rms_norm_p, fast::NormParams{1e-5, true, false}, {x, w}).kernels() == Names{"norm_float16"});

@@ -164,6 +164,8 @@ void others() {
   planned("sum of columns, 4096 x 4096", sum_p, ReduceParams{{0}}, {unreal(f, {4096, 4096})});
   planned("sum of rows, 1M x 8", sum_p, ReduceParams{{1}}, {unreal(f, {1 << 20, 8})});
   planned("max of axis 1, 64 x 1024 x 64", max_p, ReduceParams{{1}}, {unreal(f, {64, 1024, 64})});
+  planned("argmax of 16M", argmax_p, ArgReduceParams{0}, {unreal(f, {1 << 24})});
+  planned("argmax of columns, 1M x 32", argmax_p, ArgReduceParams{0}, {unreal(f, {1 << 20, 32})});
   planned("4096 x 4096 by vector", matmul_p, Params(), {unreal(f, {4096, 4096}), unreal(f, {4096, 1})});
   planned("vector by 4096 x 4096", matmul_p, Params(), {unreal(f, {1, 4096}), unreal(f, {4096, 4096})});
   planned("vector by 14336 x 4096", matmul_p, Params(), {unreal(Dtype::float16, {1, 14336}), unreal(Dtype::float16, {14336, 4096})});

@@ -41,8 +41,6 @@ NOT_ON_GPU = {
     "test_errors.py::test_a_wrong_call_raises_and_says_what_came[mx.metal.start_capture": "there is a GPU",
     "test_printing.py::test_repr_and_str_are_as_in_mlx[mx.default_device()": "names the CPU",
     "test_runtime.py::test_devices": "names the CPU",
-    "test_runtime.py::test_errors_of_evaluation_name_the_line": "a GPU's errors come later, without the line",
-    "test_doctests.py::test_a_docstring_shows_what_happens[mx.set_origin_tracing]": "a GPU's errors come later, without the line",
     "test_doctests.py::test_a_docstring_shows_what_happens[mx.fft.": "prints rounding errors of the CPU's FFT",
     "test_fused_matmul.py::": "matrix products take epilogues on the CPU",
     "test_fusion.py::test_compiled_elementwise_programs": "float64 parts run on the CPU, in other roundings",

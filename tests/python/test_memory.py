@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mxform as mx
+from conftest import ON_GPU
 
 
 # ---- laziness and memory
@@ -32,6 +33,31 @@ def test_active_memory_returns_to_what_it_was():
         del x, y, z
     gc.collect()
     assert mx.get_active_memory() == before
+
+
+def loss_of(x):
+    return lambda w: (mx.tanh(x @ w) ** 2).mean()
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, mx.compile], ids=["lazy", "compiled"])
+def test_memory_returns_over_many_gradient_steps(wrap):
+    x, w = mx.random.normal((8, 16)), mx.random.normal((16, 16))
+    mx.eval(x, w)
+    value_and_grad = mx.value_and_grad(wrap(loss_of(x)))
+
+    def step(w):
+        loss, grad = value_and_grad(w)
+        w = w - 0.001 * grad
+        mx.eval(loss, w)
+        return loss, w
+
+    loss, w = step(w)
+    gc.collect()
+    start = mx.get_active_memory()
+    for _ in range(200 if ON_GPU else 10_000):  # the double of a GPU is slow
+        loss, w = step(w)
+    gc.collect()
+    assert mx.get_active_memory() == start
 
 
 def test_active_memory_returns_after_an_error():

@@ -25,9 +25,10 @@ def on_gpu():
     mx.set_default_device(before)
 
 
-def fork_child(code):
+def fork_child(code, **environment):
     """The output of a Python process that runs `code`."""
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=dict(os.environ, MXFORM_DEVICE="gpu"))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          env=dict(os.environ, MXFORM_DEVICE="gpu", **environment))
 
 
 # ---- the device
@@ -48,6 +49,25 @@ def test_captures_need_to_be_allowed(tmp_path):
     if "MTL_CAPTURE_ENABLED" not in os.environ:
         with pytest.raises(mx.BackendError, match="MTL_CAPTURE_ENABLED"):
             mx.metal.start_capture(str(tmp_path / "x.gputrace"))
+
+
+def test_a_capture_is_begun_and_ended_once(tmp_path):
+    r = fork_child(f"""
+import mxform as mx
+mx.metal.start_capture({str(tmp_path / "x.gputrace")!r})
+try:
+    mx.metal.start_capture({str(tmp_path / "y.gputrace")!r})
+except mx.BackendError as e:
+    print(e)
+print((mx.ones((4,)) + 1).tolist())
+mx.metal.stop_capture()
+try:
+    mx.metal.stop_capture()
+except mx.BackendError as e:
+    print(e)
+""", MTL_CAPTURE_ENABLED="1")
+    assert r.returncode == 0, r.stderr
+    assert "under way; end it" in r.stdout and "[2.0, 2.0, 2.0, 2.0]" in r.stdout and "no capture is under way" in r.stdout
 
 
 def test_a_wired_limit_is_set_and_given_back():
@@ -172,6 +192,24 @@ def test_an_error_in_the_background_comes_with_the_value():
     mx.async_eval(y)
     with pytest.raises(IndexError):
         y.tolist()
+
+
+@pytest.mark.skipif(not HOST, reason="a Mac's GPU does not notice")
+def test_an_error_of_the_gpu_names_the_lines_of_its_work():
+    kernel = mx.fast.metal_kernel(name="half_barrier", input_names=["x"], output_names=["y"], source="""
+        uint i = thread_position_in_grid.x;
+        if (i % 2 == 0) threadgroup_barrier(mem_flags::mem_threadgroup);
+        y[i] = x[i];
+    """)
+    mx.synchronize()
+    mx.set_origin_tracing(True)
+    try:
+        line = sys._getframe().f_lineno + 1
+        bad, = kernel(inputs=[mx.ones((64,))], output_shapes=[(64,)], output_dtypes=[mx.float32], grid=(64, 1, 1), threadgroup=(64, 1, 1))
+    finally:
+        mx.set_origin_tracing(False)
+    with pytest.raises(mx.BackendError, match=rf"\(made at .*test_metal.py:{line}\)$"):
+        bad.tolist()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -310,3 +348,60 @@ def test_a_kernel_has_the_derivative_that_it_is_given():
     assert mx.array_equal(mx.grad(lambda x: f(x).sum())(x), 4 * x)
     assert mx.array_equal(mx.vmap(twice)(mx.stack([x, x + 1])), 2 * mx.stack([x, x + 1]))
     assert mx.array_equal(mx.compile(lambda x: twice(x) + 1)(x), 2 * x + 1)
+
+
+# ---- rows that several threadgroups share
+
+@pytest.mark.parametrize("shape, axis", [((300_001,), 0), ((2, 70_000), 1), ((30_000, 40), 0), ((3, 5_000, 33), 1)])
+def test_the_first_of_equal_elements_in_a_long_row_is_found(shape, axis):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, shape)  # many are equal
+    for name in ("argmax", "argmin"):
+        found, wanted = getattr(mx, name), getattr(np, name)
+        assert np.array_equal(np.array(found(mx.array(x), axis=axis)), wanted(x, axis=axis))
+        y = rng.standard_normal(shape).astype(np.float32)
+        y[rng.random(shape) < 2e-4] = np.nan
+        for z, strided in ((y, mx.array(y)), (y[..., ::-1], mx.array(y)[..., ::-1])):
+            assert np.array_equal(np.array(found(strided, axis=axis)), wanted(z, axis=axis))
+
+
+# ---- machine code that is kept, and fused work that is compiled
+
+def test_machine_code_is_kept_between_processes(tmp_path):
+    code = f"""
+import mxform as mx
+kernel = mx.fast.metal_kernel(**{TWICE!r})
+print(kernel(inputs=[mx.ones((4,))], output_shapes=[(4,)], output_dtypes=[mx.float32], grid=(4, 1, 1), threadgroup=(4, 1, 1))[0].tolist())
+"""
+
+    def run(folder):
+        r = fork_child(code, MXFORM_CACHE=str(folder))
+        assert r.returncode == 0 and r.stdout == "[2.0, 2.0, 2.0, 2.0]\n", r.stderr
+        return {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.metalar")}
+
+    made = run(tmp_path)
+    assert len(made) == 1
+    assert run(tmp_path) == made  # found, not written again
+    archive, = made
+    whole = archive.read_bytes()
+    archive.write_bytes(b"damaged" + whole[: len(whole) // 2])
+    assert list(run(tmp_path)) == [archive] and archive.read_bytes() == whole
+    assert run(archive / "no folder") == run(tmp_path)  # where nothing can be written, nothing is kept
+
+
+def test_compiled_fused_work_gives_the_interpreters_bits():
+    code = """
+import mxform as mx
+@mx.compile
+def f(a, b, c):
+    x = a * b + c
+    return mx.tanh(x) * a - mx.erf(b) / c + mx.power(mx.abs(x), 0.3), x - a * c
+for dtype in (mx.float32, mx.float16, mx.bfloat16):
+    a, b, c = (mx.random.normal((700,), key=mx.random.key(i)).astype(dtype) for i in range(3))
+    for _ in range(2):
+        for y in f(a, b, c):
+            print(mx.view(y, mx.uint32 if dtype == mx.float32 else mx.uint16).tolist())
+"""
+    ways = [fork_child(code, MXFORM_METAL_FUSED=way) for way in ("interpreter", "source")]
+    assert all(r.returncode == 0 for r in ways), ways
+    assert ways[0].stdout == ways[1].stdout and len(ways[0].stdout) > 10_000

@@ -237,13 +237,14 @@ void Queue::run(const Task& task, Plan& plan) {
 }
 
 // A new serial for launches of `plan` in the open command buffer.
-uint64_t Queue::begin(const Plan& plan) {
+uint64_t Queue::begin(const Task& task, const Plan& plan) {
   open_encoder();
   Finished& record = *open_->record;
   uint64_t serial = Ledger::instance().next_serial();
   if (record.last == 0) record.first = serial;
   record.last = serial;
   record.made.push_back(serial);
+  if (const CallRecord* call = task.out[0].call(); call && call->origin) record.origins.emplace(serial, call->origin);
   if (in_flight_.empty() && record.first == serial) unfinished_.store(serial, std::memory_order_release);
   if (plan.index_error) record.reporters.push_back(plan.index_error);
   return serial;
@@ -302,7 +303,7 @@ void Queue::encode(Encoding& e, Plan& plan) {
   if (!e.waits.empty() && open_) commit();  // what is before the wait need not wait
   open();
   for (auto& [queue, serial] : e.waits) open_->commands->encodeWait(queue->event(), serial);
-  uint64_t serial = begin(plan);
+  uint64_t serial = begin(e.task, plan);
   size_t large = 0;
   for (size_t l = 0; l < plan.launches.size(); ++l) {
     if (open_->n_launches >= kMostTogether) {
@@ -310,7 +311,7 @@ void Queue::encode(Encoding& e, Plan& plan) {
       uint64_t before = serial;
       commit();
       open();
-      serial = begin(plan);
+      serial = begin(e.task, plan);
       open_->record->dependencies.push_back({serial, this, before});
     }
     encode_launch(e, plan, l, serial, large);

@@ -38,6 +38,8 @@ struct Finished {
   const WorkQueue* queue = nullptr;
   uint64_t first = 0, last = 0;
   std::vector<uint64_t> made = {};  ///< Serials of what it computes.
+  /// Where the calls of `made` were made; empty unless origins are traced.
+  std::map<uint64_t, std::shared_ptr<const std::string>> origins = {};
   std::vector<Dependency> dependencies = {};
   std::vector<Kept> kept = {};
   /// What reported bad indices; may hold arrays.

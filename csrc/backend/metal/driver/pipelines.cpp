@@ -79,6 +79,10 @@ void save(MTL::BinaryArchive& archive, const std::string& path) {
   if (failed) fs::remove(half, failed);
 }
 
+// Metal's safe mode still fuses products with sums within a statement. Older compilers know the second name alone; what one does
+// not know, it skips.
+constexpr const char* kNoContraction = "#pragma METAL fp contract(off)\n#pragma clang fp contract(off)\n";
+
 // For metal/check/names.py: which kernels of the library have been asked for.
 void note_use(const std::string& kernel) {
   const char* file = std::getenv("MXFORM_METAL_NAMES");
@@ -117,13 +121,13 @@ Pipelines::Library& Pipelines::compiled(const Source& source) {
     options->setFastMathEnabled(source.fast_math);
   }
   NS::Error* error = nullptr;
-  found.library = Ref(device_->newLibrary(to_ns(source.prelude + source.text), options.get(), &error));
+  found.library = Ref(device_->newLibrary(to_ns(cat(source.fast_math ? "" : kNoContraction, source.prelude, source.text)), options.get(), &error));
   if (!found.library) {
     compiled_.erase(key);
     throw BackendError(cat("[metal] a kernel's source does not compile:\n", text_of(error)));
   }
   found.id = static_cast<int>(compiled_.size());
-  found.archive = archive_path(device_, source.prelude + key);
+  found.archive = archive_path(device_, cat(kNoContraction, source.prelude, key));
   return found;
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kStatusBytes = 4096;
 
+constexpr size_t kMostOrigins = 4;  // in a text
+
 std::string explain(MTL::CommandBuffer& commands) {
   const NS::Error* error = commands.error();
   std::string advice;
@@ -24,6 +26,18 @@ std::string explain(MTL::CommandBuffer& commands) {
     default: break;
   }
   return cat("[metal] work on the GPU failed: ", text_of(error), ".", advice);
+}
+
+/// Where the work of a command buffer came from. Which part of it failed Metal does not say.
+std::string places(const Finished& record) {
+  std::vector<std::string> found;
+  for (auto& [serial, origin] : record.origins) {
+    if (std::find(found.begin(), found.end(), *origin) == found.end()) found.push_back(*origin);
+  }
+  if (found.empty()) return {};
+  std::string text = cat(" (made at ", found[0]);
+  for (size_t i = 1; i < std::min(found.size(), kMostOrigins); ++i) text += cat(i + 1 == found.size() ? " or " : ", ", found[i]);
+  return cat(text, found.size() > kMostOrigins ? cat(" or ", found.size() - kMostOrigins, " other places") : "", ")");
 }
 
 }  // namespace
@@ -127,7 +141,7 @@ void Queue::completed(Submission& s, MTL::CommandBuffer& commands) {
   std::lock_guard guard(lock_);
   Finished& record = *s.record;
   if (commands.status() == MTL::CommandBufferStatusError) {
-    std::string text = explain(commands);
+    std::string text = explain(commands) + places(record);
     for (uint64_t serial : record.made) ledger.add(Fault{this, serial, text});
     // Other queues may wait for it.
     if (event_->signaledValue() < record.last) event_->setSignaledValue(record.last);
@@ -141,6 +155,7 @@ void Queue::completed(Submission& s, MTL::CommandBuffer& commands) {
         text = record.reporters[r.reporter](r.status->index, r.status->size, r.status->axis);
       } catch (...) {
       }
+      if (auto at = record.origins.find(r.serial); at != record.origins.end()) text += cat(" (made at ", *at->second, ")");
       ledger.add(Fault{this, r.serial, std::move(text), true});
     }
     double took = commands.GPUEndTime() - commands.GPUStartTime();

@@ -72,7 +72,7 @@ class Queue final : public WorkQueue {
   };
 
   void encode(Encoding& e, Plan& plan);
-  uint64_t begin(const Plan& plan);
+  uint64_t begin(const Task& task, const Plan& plan);
   void encode_launch(const Encoding& e, const Plan& plan, size_t l, uint64_t serial, size_t& large);
   void open();
   void open_encoder();
