@@ -73,7 +73,7 @@ struct Plan {
 
 // `halved`: the input's last axis holds the first half of the coefficients.
 Plan checked(const array& a, const std::optional<Shape>& s, const std::optional<Axes>& axes, bool halved, std::string_view op) {
-  if (a.ndim() == 0) throw ValueError(cat("[", op, "] a scalar cannot be transformed: a has shape (); need at least one axis."));
+  if (a.ndim() == 0) throw AxisError(cat("[", op, "] a scalar cannot be transformed: a has shape (); need at least one axis."));
   if (s && !axes) throw ValueError(cat("[", op, "] axes are missing: s is ", *s, ", axes is None. Name the axes that the sizes belong to."));
   Plan plan{axes ? *axes : all_axes(a.ndim()), {}};
   if (s && s->size() != plan.axes.size()) {

@@ -175,7 +175,7 @@ arguments, and so do `x_shape`, `x_strides` and `x_ndim` of an input `x`; `elem_
 element i lies. The source is compiled when a value is asked for. For derivatives call it within `mx.custom_function`.
 
 )", kSourceArgs, R"(    atomic_outputs (bool): Whether outputs are declared atomic.
-    compile_options (dict, optional): "math_mode": "safe" (the default), "relaxed" or "fast".
+    compile_options (dict, optional): "math_mode": "safe" (the default), "relaxed" (as safe) or "fast".
 
 Returns:
     callable: Takes `inputs`, `output_shapes`, `output_dtypes`, `grid`, `threadgroup`, and if needed `template`, `init_value`, `verbose`

@@ -235,6 +235,7 @@ CALLS = [
     ("mx.fft.istft(mx.zeros((9, 3)), hop_length=0)", ValueError, ["[istft]", "hop_length"]),
     ("mx.fft.istft(mx.zeros((9, 3)), window=mx.ones(17))", ValueError, ["[istft]", "17", "16"]),
     ("mx.fft.istft(mx.zeros((9, 3)), norm='x')", ValueError, ["[istft]", "'x'"]),
+    ("mx.fft.fft(mx.array(1.0))", IndexError, ["[fft]", "()"]),
     ("mx.hadamard_transform(mx.zeros(3))", ValueError, ["[hadamard_transform]", "(3,)", "28"]),
     ("mx.hadamard_transform(mx.zeros((2, 0)))", ValueError, ["[hadamard_transform]", "(2, 0)"]),
     ("mx.hadamard_transform(mx.zeros(36))", ValueError, ["[hadamard_transform]", "36"]),

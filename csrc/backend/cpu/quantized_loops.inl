@@ -79,15 +79,20 @@ template <Codes C, int kX>
 void dots(const QuantRows& w, const float* x, int64_t x_row, float* out) {
   constexpr bool pairs = kPairs != 0 && bits_of(C) == 4;
   constexpr int step = pairs ? 2 * kPairs : kCodeStep;
-  V sum[kQuantTile][kX];
-  MX_UNROLL for (int j = 0; j < kQuantTile; ++j) {
-    MX_UNROLL for (int i = 0; i < kX; ++i) sum[j][i] = S::set1(0);
+  // With one row of x a second set of sums, so that no product waits for the one before.
+  constexpr int chains = kX == 1 ? 2 : 1;
+  V sum[chains][kQuantTile][kX];
+  MX_UNROLL for (int c = 0; c < chains; ++c) {
+    MX_UNROLL for (int j = 0; j < kQuantTile; ++j) {
+      MX_UNROLL for (int i = 0; i < kX; ++i) sum[c][j][i] = S::set1(0);
+    }
   }
   const uint8_t* codes = w.codes;
-  auto multiply = [&](const V* elements, const float* from) MX_ALWAYS {
+  auto multiply = [&](const V* elements, const float* from, int part) MX_ALWAYS {
+    auto& to = sum[part % chains];
     MX_UNROLL for (int i = 0; i < kX; ++i) {
       V v = S::load(from + i * x_row);
-      MX_UNROLL for (int j = 0; j < kQuantTile; ++j) sum[j][i] = S::fma(elements[j], v, sum[j][i]);
+      MX_UNROLL for (int j = 0; j < kQuantTile; ++j) to[j][i] = S::fma(elements[j], v, to[j][i]);
     }
   };
   int64_t g = 0;
@@ -101,8 +106,8 @@ void dots(const QuantRows& w, const float* x, int64_t x_row, float* out) {
         even[j] = even[j] * scale;
         odd[j] = odd[j] * scale;
       }
-      multiply(even, x);
-      multiply(odd, x + kPairs);
+      multiply(even, x, 0);
+      multiply(odd, x + kPairs, 1);
       codes += step / 2;
       x += step;
     }
@@ -118,13 +123,13 @@ void dots(const QuantRows& w, const float* x, int64_t x_row, float* out) {
       if constexpr (pairs) {
         V even[kQuantTile], odd[kQuantTile];
         MX_UNROLL for (int j = 0; j < kQuantTile; ++j) group[j].pairs(codes + j * w.codes_row, even[j], odd[j]);
-        multiply(even, x);
-        multiply(odd, x + kPairs);
+        multiply(even, x, 0);
+        multiply(odd, x + kPairs, 1);
       } else {
         MX_UNROLL for (int q = 0; q < kCodeStep / kLanes; ++q) {
           V elements[kQuantTile];
           MX_UNROLL for (int j = 0; j < kQuantTile; ++j) elements[j] = group[j].at(codes + j * w.codes_row, q);
-          multiply(elements, x + q * kLanes);
+          multiply(elements, x + q * kLanes, q);
         }
       }
       codes += step * bits_of(C) / 8;
@@ -136,7 +141,9 @@ void dots(const QuantRows& w, const float* x, int64_t x_row, float* out) {
     bool spoilt = C == Codes::e4m3 && has_nan(w.codes + j * w.codes_row, w.n_groups * w.group_size);
     MX_UNROLL for (int i = 0; i < kX; ++i) {
       float* to = out + j * kMaxQuantRows + i;
-      *to = spoilt ? __builtin_nanf("") : sum_lanes(sum[j][i]);
+      V whole = sum[0][j][i];
+      if constexpr (chains == 2) whole = whole + sum[1][j][i];
+      *to = spoilt ? __builtin_nanf("") : sum_lanes(whole);
       if (g < w.n_groups) *to += last_dot<C>(w, codes, j, g, x + i * x_row);
     }
   }
