@@ -1,7 +1,9 @@
-"""Write docs/coverage.md, the table of primitives and rules, from the installed mxform: `python python/make_coverage.py [--check]`.
+"""Write docs/coverage.md, the table of primitives and rules, from the installed mxform:
+`python python/make_coverage.py [--metal FILE] [--check]`.
 
-The facts come from the records themselves (`mxform._core._primitives()`). `--check` compares with the page and exits with 1
-if it differs.
+The facts come from the records themselves (`mxform._core._primitives()`), and those of the Metal column from a run: FILE is what
+`MXFORM_METAL_RAN=FILE MXFORM_DEVICE=gpu pytest tests/python/test_specs.py` wrote (tests/metal.sh). Without it the column stays as
+it is. `--check` compares with the page and exits with 1 if it differs.
 """
 
 import argparse
@@ -25,23 +27,24 @@ checked under each transformation and their compositions.
 | zero | not differentiable (integers, booleans, indices, comparisons): tangents are zeros, of the right shape |
 | kept, inlined, dropped | in exported functions: as it is; replaced by simpler operations; left out |
 | kernel, view, run | on the CPU: a kernel; another look at the same memory; steps computed in turn (control flow) |
-| kernel, CPU | on Metal: a kernel; the CPU's kernel, in the same memory. float64 always runs on the CPU |
+| value, derivative, vmap, compile | on Metal: a kernel, which was launched when the rows' values, derivatives, batches and compiled calls were tested. Elementwise operations are parts of one larger kernel in compiled calls |
+| CPU | on Metal: the CPU's kernel, in the same memory. float64 always runs on the CPU |
 
 `compile(shapeless=True)` is right for every primitive: a call with other shapes is traced anew, sizes are never guessed; what
 `export_function(shapeless=True)` does is in [functions in files](export.md). On
 float64 and linear algebra see [differences](differences.md). No operation needs another backend than the CPU; the Metal column
-is filled in by a build with Metal or its double ([Metal](metal.md)), whose tests run the same rows.
+is the record of a run of the same rows on the double of a GPU ([Metal](metal.md)).
 
 """
 
 
-def page():
+def page(metal_run=None):
     # Beside this file lies the package's source, which has no extension module.
     sys.path[:] = [p for p in sys.path if Path(p).resolve() != PAGE.parents[1] / "python"]
     from mxform import _core
 
     records = _core._primitives()
-    metal = metal_column(_core, records)
+    metal = metal_column(_core, records, metal_run)
     lines = [HEAD]
     for mode in ("jvp", "vjp", "vmap"):
         counts = Counter(r[mode] if r["differentiable"] or mode == "vmap" else "zero" for r in records)
@@ -53,25 +56,30 @@ def page():
     return "\n".join(lines) + "\n"
 
 
-def metal_column(core, records):
-    """What each primitive is on Metal: from a build that has it, else as the page says."""
-    if hasattr(core.metal, "_planned"):
-        planned = set(core.metal._planned())
-        return {r["name"]: "kernel" if r["name"] in planned else "CPU" if r["cpu"] == "kernel" else r["cpu"] for r in records}
-    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-    return {r["name"]: "?" for r in records} | {row[0]: row[-1] for row in rows if len(row) == 8}
+def metal_column(core, records, run):
+    """What each primitive is on Metal: by the record of a run, else as the page says."""
+    if run is None:
+        rows = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+        return {r["name"]: "?" for r in records} | {row[0]: row[-1] for row in rows if len(row) == 8}
+    launched = set(tuple(line.split()) for line in run.read_text().splitlines())
+    words = {r["name"]: [w for w in ("value", "derivative", "vmap", "compile") if (w, r["name"]) in launched] for r in records}
+    idle = [name for name in core.metal._planned() if not words[name]]
+    if idle:
+        sys.exit(f"{run}: these have kernels for the GPU, and none was launched: {', '.join(idle)}")
+    return {r["name"]: ", ".join(words[r["name"]]) or ("CPU" if r["cpu"] == "kernel" else r["cpu"]) for r in records}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with the page instead of writing it")
-    check = parser.parse_args().check
-    text = page()
+    parser.add_argument("--metal", metavar="FILE", type=Path, help="which primitives a run of test_specs.py launched on the GPU")
+    options = parser.parse_args()
+    check, text = options.check, page(options.metal)
     if not check:
         PAGE.write_text(text)
         print(f"wrote {PAGE.name}")
     elif PAGE.read_text() != text:
-        print("docs/coverage.md is not what python/make_coverage.py writes; run it", file=sys.stderr)
+        print("docs/coverage.md is not what python/make_coverage.py writes; run it with the same options", file=sys.stderr)
         return 1
     return 0
 

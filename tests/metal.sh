@@ -21,7 +21,10 @@ if [ "${MXFORM_LONG:-0}" = 1 ]; then
   done
 else
   run test_metal.py test_transforms.py test_compile.py test_control.py test_indexing.py test_random.py test_fast.py test_memory.py "$@"
-  run test_specs.py "$@"
+  rm -f "$build/ran.txt"
+  MXFORM_METAL_RAN=$build/ran.txt run test_specs.py "$@"
+  # The Metal column of the coverage page is what just ran, if all of it did.
+  [ $# != 0 ] || PYTHONPATH="$build/python" $python ../../python/make_coverage.py --metal "$build/ran.txt" --check
   MXFORM_METAL_SCHEDULE=77 MXFORM_METAL_ORDER=1 run test_specs.py -k value "$@"
 fi
 $python -m pytest -c ../../pyproject.toml --rootdir ../.. ../metal

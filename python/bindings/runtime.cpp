@@ -420,6 +420,11 @@ void bind_hardware(py::module_& m) {
     }
     return names;
   }, "Name the primitives that have kernels for the GPU.");
+  metal.def("_launched", [] {
+    py::list names;
+    for (const std::string& name : metal::launched()) names.append(name);
+    return names;
+  }, "Name the primitives launched on the GPU since the last call. The first call begins the record.");
 #endif
   py::module_ cuda = m.def_submodule("cuda", "GPUs of another vendor: not supported.");
   def(cuda, "is_available()", "Tell whether CUDA can be used.\n\nReturns:\n    bool", [](const Args&) { return false; });

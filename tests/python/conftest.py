@@ -63,5 +63,30 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
+# With MXFORM_METAL_RAN=FILE: which primitives were launched on the GPU while rows of the table were tested, and under which
+# transformation. python/make_coverage.py reads it.
+RAN_FILE = os.environ.get("MXFORM_METAL_RAN")
+RAN = set()
+
+
+@pytest.fixture(autouse=bool(RAN_FILE))
+def record_launches(request):
+    import mxform
+    mxform._core.metal._launched()
+    yield
+    launched = mxform._core.metal._launched()
+    callspec = getattr(request.node, "callspec", None)
+    if callspec and "spec" in callspec.params:
+        test = request.node.originalname
+        words = [w for w in ("derivative", "vmap", "compile") if w in test] or ["value"] * ("checkpoint" not in test)
+        RAN.update((word, name) for word in words for name in launched)
+
+
+def pytest_sessionfinish():
+    if RAN:
+        with open(RAN_FILE, "a") as f:
+            f.writelines(f"{word} {name}\n" for word, name in sorted(RAN))
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: runs only with MXFORM_LONG=1")

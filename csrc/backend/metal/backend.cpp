@@ -8,6 +8,9 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <utility>
 
 #include "backend/metal/driver/device.h"
 #include "backend/metal/driver/queue.h"
@@ -16,6 +19,23 @@
 namespace mx::metal {
 
 namespace {
+
+/// For launched(): off until somebody asks.
+struct Launched {
+  std::atomic<bool> wanted = false;
+  std::mutex mutex;
+  std::set<std::string> names;
+};
+Launched& record() {
+  static Launched& record = *new Launched;
+  return record;
+}
+void note_launch(const Primitive& primitive) {
+  Launched& r = record();
+  if (!r.wanted.load(std::memory_order_relaxed)) return;
+  std::lock_guard lock(r.mutex);
+  r.names.emplace(primitive.name);
+}
 
 class MetalBackend final : public Backend {
  public:
@@ -32,7 +52,10 @@ class MetalBackend final : public Backend {
     Planner planner = find_planner(task.primitive);
     Plan plan;
     if (planner && planner(task, plan)) {
-      if (!plan.launches.empty()) Gpu::get(task.primitive.name.data()).queue(stream.index).run(task, plan);
+      if (!plan.launches.empty()) {
+        Gpu::get(task.primitive.name.data()).queue(stream.index).run(task, plan);
+        note_launch(task.primitive);
+      }
       return;
     }
     if (!cpu().has_kernel(task.primitive)) {
@@ -66,6 +89,13 @@ Backend& instance() {
 }
 
 bool has_planner(const Primitive& primitive) { return find_planner(primitive) != nullptr; }
+
+std::set<std::string> launched() {
+  Launched& r = record();
+  r.wanted = true;
+  std::lock_guard lock(r.mutex);
+  return std::exchange(r.names, {});
+}
 
 RawMemory& memory() { return Gpu::get("metal").memory(); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <variant>
 
@@ -19,6 +20,8 @@ RawMemory& memory();
 
 /// Whether the GPU has kernels for a primitive; calls of others run on the CPU.
 bool has_planner(const Primitive& primitive);
+/// Which primitives have been launched on the GPU since the last call, by name. The first call begins the record.
+std::set<std::string> launched();
 
 /// What is known of the device, by name.
 std::map<std::string, std::variant<std::string, size_t>> device_info();
