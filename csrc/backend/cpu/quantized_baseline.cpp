@@ -52,8 +52,8 @@ template <Codes C>
 inline V numbers();
 template <Codes C>
 inline V look_up(const uint8_t*, int, V);
-inline void look_up_pairs(const uint8_t*, V, V&, V&) {}
-inline V halves(float, float) { return V{}; }
+[[maybe_unused]] inline void look_up_pairs(const uint8_t*, V, V&, V&) {}
+[[maybe_unused]] inline V halves(float, float) { return V{}; }
 
 // read() has left them in.
 inline V with_nan(const uint8_t*, int, V v) { return v; }
