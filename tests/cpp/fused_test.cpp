@@ -114,8 +114,8 @@ namespace {
 
 bool real_number(Dtype t) { return !is_complex(t) && !is_bool(t); }
 
-// An instruction for full or per-row operands; false if the draw does not fit.
-bool add_row_instr(Program& p, int& growth) {
+// An instruction for full or per-row operands; false if the draw does not fit. `stacked`: there are axes before a row's.
+bool add_row_instr(Program& p, bool stacked, int& growth) {
   std::vector<Level> levels = p.levels();
   size_t n = p.n_values();
   auto usable = [&](size_t v) { return levels[v] != Level::per_column || v < p.inputs.size(); };
@@ -159,7 +159,8 @@ bool add_row_instr(Program& p, int& growth) {
       if (i.reduce == Reduce::sum && !is_complex(i.in) && !is_floating(i.in)) i.out = is_unsigned(i.in) ? Dtype::uint32 : Dtype::int32;
       if (is_bool(i.in) && i.reduce != Reduce::sum) i.out = Dtype::bool_;
       i.b = i.c = 0;
-      i.columns = pick(4) == 0;
+      // Without such axes the operation that a column reduction stands for is none: it keeps -0, where a sum gives 0.
+      i.columns = pick(4) == 0 && stacked;
       if (!i.columns) break;
       p.code.push_back(i);
       p.outputs.push_back(static_cast<uint16_t>(p.n_values() - 1));
@@ -235,7 +236,7 @@ TEST_CASE("a fused program with rows gives what its operations give") {
     }
     for (size_t i = pick(3); i-- > 0;) p.constants.push_back({kDtypes[5 + pick(2)], 1});
     int growth = 0;
-    for (size_t i = 0, wanted = 1 + pick(14); i < 200 && p.code.size() < wanted; ++i) add_row_instr(p, growth);
+    for (size_t i = 0, wanted = 1 + pick(14); i < 200 && p.code.size() < wanted; ++i) add_row_instr(p, static_cast<int>(shape.size()) > k, growth);
     if (empty_rows && std::any_of(p.code.begin(), p.code.end(), [](const Instr& i) { return i.reduce == Reduce::max || i.reduce == Reduce::min; })) continue;
     if (shape[0] == 0 && std::any_of(p.code.begin(), p.code.end(), [](const Instr& i) { return i.columns && i.reduce != Reduce::sum; })) continue;
     std::vector<Level> levels = p.levels();
