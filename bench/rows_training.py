@@ -32,22 +32,11 @@ def mlp_loss(activation, mean):
     return loss
 
 
-def step_mx(loss_of):
-    def program(mx, jit):
-        gradient = mx.value_and_grad(loss_of(mx))
+def step_functional(loss_of):
+    """For libraries whose gradients are functions: mxform, MLX and JAX."""
 
-        def step(params, x, y):
-            value, grads = gradient(params, x, y)
-            return value, [p - RATE * g for p, g in zip(params, grads)]
-
-        return jit(step)
-
-    return program
-
-
-def step_jax(loss_of):
-    def program(jax, jit):
-        gradient = jax.value_and_grad(loss_of(jax))
+    def program(lib, jit):
+        gradient = lib.value_and_grad(loss_of(lib))
 
         def step(params, x, y):
             value, grads = gradient(params, x, y)
@@ -80,7 +69,7 @@ def step_torch(loss_of):
 
 
 def steps(mx, jax, torch):
-    return {"mx": step_mx(mx), "jax": step_jax(jax), "torch": step_torch(torch)}
+    return {"mx": step_functional(mx), "jax": step_functional(jax), "torch": step_torch(torch)}
 
 
 TANH_MLP = steps(

@@ -47,8 +47,8 @@ void check_mask(const array& a, const array& mask) {
   bool fits = mask.ndim() <= a.ndim();
   for (int i = 0; fits && i < mask.ndim(); ++i) fits = mask.shape(i) == a.shape(i);
   if (!fits) {
-    throw IndexError(cat("[index] the boolean mask does not fit the array: mask is ", mask.shape(), ", array is ", a.shape(),
-                         "; need mask.shape == array.shape[:mask.ndim]."));
+    throw AxisError(cat("[index] the boolean mask does not fit the array: mask is ", mask.shape(), ", array is ", a.shape(),
+                        "; need mask.shape == array.shape[:mask.ndim]."));
   }
 }
 

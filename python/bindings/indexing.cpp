@@ -190,8 +190,8 @@ Selection select(const Shape& shape, const Items& items) {
         s.mask_axes.push_back(static_cast<int>(s.view.size()));
         for (int i = 0; i < item.value.ndim(); ++i, ++axis) {
           if (item.value.shape(i) != shape[axis]) {
-            throw IndexError(cat("[index] the boolean mask does not fit the array: mask is ", item.value.shape(), ", the array ", shape,
-                                 "; axis ", i, " of the mask stands for axis ", axis, " of the array."));
+            throw AxisError(cat("[index] the boolean mask does not fit the array: mask is ", item.value.shape(), ", the array ", shape,
+                                "; axis ", i, " of the mask stands for axis ", axis, " of the array."));
           }
           put_whole_axis(s, shape[axis]);
         }
