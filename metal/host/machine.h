@@ -73,11 +73,14 @@ void multiply_add(const float (&a)[8][8], const float (&b)[8][8], float (&c)[8][
 
 #ifdef MX_METAL_CHECKED
 #define MX_UNCHECKED __attribute__((no_sanitize("thread"), noinline))
-/// Atomic operations tell of their access themselves: atomic accesses never race with each other.
-void atomic_access(const volatile void* p, size_t size, bool writes, Place place);
+/// Atomic operations tell of their access themselves: atomic accesses never race with each other. `pc`: the kernel's instruction.
+void atomic_access(const volatile void* p, size_t size, bool writes, Place place, const void* pc);
+/// The next thread of a plain kernel; the one before has ended.
+void next_thread(const Thread& t);
 #else
 #define MX_UNCHECKED
-inline void atomic_access(const volatile void*, size_t, bool, Place) {}
+inline void atomic_access(const volatile void*, size_t, bool, Place, const void*) {}
+inline void next_thread(const Thread&) {}
 #endif
 
 /// work(in, active, out) computes every lane's result of R from every lane's operand of T; where a lane does not take part,
@@ -191,6 +194,7 @@ void loop(Thread& t, const Span& s, Call call) {
     t.index = index;
     t.lane = index % kLanes;
     t.simd = index / kLanes;
+    next_thread(t);
   };
   if (s.step == 1 && s.first == 0) {
     uint32_t index = 0;

@@ -17,6 +17,7 @@
 #include <map>
 
 #include "runtime_team.h"
+#include "runtime_tsan.h"
 
 namespace mx::metal::host::checks {
 
@@ -263,7 +264,6 @@ void look(Region& r, uintptr_t a, uintptr_t end, Access how, const void* pc) {
 }  // namespace
 
 void begin_dispatch(const Dispatch& d, const void* begin, const void* end) {
-  regions.clear();
   internal = {{reinterpret_cast<uintptr_t>(begin), reinterpret_cast<uintptr_t>(end)}};
   const Kernel& k = *d.kernel;
   Dl_info info;
@@ -273,6 +273,9 @@ void begin_dispatch(const Dispatch& d, const void* begin, const void* end) {
   }
   add_module(k.table);
   add_module(reinterpret_cast<const void*>(&regions));
+  regions.clear();
+  n_buffers = 0;
+  if (tsan::loaded()) return;  // Its turn to look.
   // What is written needs a shadow, one for all that overlaps.
   std::vector<Range> written;
   for (uint32_t i = 0; i < k.n_arguments; ++i) {
@@ -310,12 +313,19 @@ void begin_dispatch(const Dispatch& d, const void* begin, const void* end) {
 
 void end_dispatch() { active = false; }
 
+bool is_internal(const void* p, size_t size) {
+  uintptr_t a = reinterpret_cast<uintptr_t>(p);
+  return std::any_of(internal.begin(), internal.end(), [&](const Range& r) { return r.holds(a, a + size); });
+}
+
 void set_arena(void* memory, size_t size) {
+  if (!active) return;
   arena = {reinterpret_cast<uintptr_t>(memory), reinterpret_cast<uintptr_t>(memory) + size};
   arena_shadow.begin(arena.begin, size);
 }
 
 void begin_group(uint32_t number) {
+  if (!active) return;
   group = number;
   regions.resize(n_buffers);
   last_region = 0;
@@ -326,6 +336,7 @@ void begin_group(uint32_t number) {
 }
 
 void add_threadgroup(void* memory, size_t size, const char* name) {
+  if (!active) return;
   uintptr_t p = reinterpret_cast<uintptr_t>(memory);
   regions.push_back({{p, p + size}, name, true, &arena_shadow});
 }
@@ -346,6 +357,11 @@ const void* pc_of(const Place& place) {
   return reinterpret_cast<const void*>(module_base + kPlaces + at->second);
 }
 
+std::string line_at(const std::string& module, uintptr_t offset) {
+  std::string file = module_file;
+  return module == file.substr(file.rfind('/') + 1) ? line_of(reinterpret_cast<const void*>(module_base + offset)) : "";
+}
+
 void access(uintptr_t a, size_t size, Access how, const void* pc) {
   if (!active || !current) return;
   uintptr_t end = a + size;
@@ -360,8 +376,7 @@ void access(uintptr_t a, size_t size, Access how, const void* pc) {
       if (regions[i].shadow) look(regions[i], a, end, how, pc);
       return;
     }
-  for (const Range& r : internal)
-    if (r.holds(a, end)) return;
+  if (is_internal(reinterpret_cast<const void*>(a), size)) return;
   outside(a, size, how, pc);
 }
 

@@ -12,6 +12,8 @@ namespace mx::metal::host::checks {
 constexpr bool enabled = true;
 /// The kernel's buffers become what may be accessed. [internal, internal_end): the machine's own memory, not looked at.
 void begin_dispatch(const Dispatch& d, const void* internal, const void* internal_end);
+/// Is it the machine's own?
+bool is_internal(const void* p, size_t size);
 void end_dispatch();
 void begin_group(uint32_t number);
 /// Memory that the threadgroup may use from now on, and where all such memory lies.
@@ -26,6 +28,8 @@ enum class Access : uint8_t { read, write, atomic_read, atomic_write };
 void access(uintptr_t address, size_t size, Access how, const void* pc);
 /// Stands for a place as an instruction would.
 const void* pc_of(const Place& place);
+/// The line of the source that the running kernel's module has at this offset; "" if it is another module.
+std::string line_at(const std::string& module, uintptr_t offset);
 #else
 constexpr bool enabled = false;
 inline void begin_dispatch(const Dispatch&, const void*, const void*) {}

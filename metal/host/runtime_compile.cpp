@@ -139,10 +139,10 @@ void build(const std::string& source, const CompileOptions& options, const fs::p
           " -c " + word(cpp.string()) + " -o " + word(object.string()),
       log, "the C++ compiler");
   std::string own = own_library();
-  bool is_library = own.find(".so") != std::string::npos;
-  run(word(compiler) + " -shared " + word(object.string()) + " -o " + word(library.string()) +
-          (is_library ? " " + word(own) + " -Wl,-rpath," + word(fs::path(own).parent_path().string()) : ""),
-      log, "the C++ compiler");
+  std::string with;
+  if (checked()) with += " " + word("-Wl,@" MX_HOST_FOLDER "/checked_link.txt");
+  if (own.find(".so") != std::string::npos) with += " " + word(own) + " -Wl,-rpath," + word(fs::path(own).parent_path().string());
+  run(word(compiler) + " -shared " + word(object.string()) + " -o " + word(library.string()) + with, log, "the C++ compiler");
   fs::rename(library, result);
 }
 

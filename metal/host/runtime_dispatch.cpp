@@ -7,6 +7,7 @@
 #include "runtime_checks.h"
 #include "runtime_library.h"
 #include "runtime_team.h"
+#include "runtime_tsan.h"
 
 namespace mx::metal::host {
 
@@ -133,6 +134,7 @@ Counts dispatch(const Dispatch& given) {
     }
   } ending{t};
   checks::begin_dispatch(d, t.stacks().begin(), t.stacks().end());
+  tsan::begin_dispatch();
   t.begin(d, order());
   Size groups = t.shared().groups;
   visit(groups.count(), order(), [&](uint64_t i) {
@@ -140,6 +142,7 @@ Counts dispatch(const Dispatch& given) {
     t.run(g, {std::min(d.group.x, d.threads.x - g.x * d.group.x), std::min(d.group.y, d.threads.y - g.y * d.group.y),
               std::min(d.group.z, d.threads.z - g.z * d.group.z)});
   });
+  tsan::end_dispatch();
   return t.counts;
 }
 

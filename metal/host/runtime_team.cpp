@@ -1,11 +1,14 @@
 // runtime_team.cpp — the scheduler of a threadgroup, its barriers and the meetings of its SIMD groups.
 #include "runtime_team.h"
 
+#include <sys/mman.h>
+
 #include <new>
 #include <algorithm>
 #include <numeric>
 
 #include "runtime_checks.h"
+#include "runtime_tsan.h"
 
 namespace mx::metal::host {
 
@@ -17,6 +20,9 @@ bool same(const Place& a, const Place& b) {
   auto equal = [](const char* x, const char* y) { return x == y || std::strcmp(x, y) == 0; };
   return a.line == b.line && equal(a.file, b.file) && equal(a.what, b.what);
 }
+
+// Room for what lies between variables, too.
+constexpr size_t kArena = 16 * kThreadgroupMemory;
 
 void* unused_sp;  // where a thread that never comes back saves its stack pointer
 
@@ -43,9 +49,14 @@ void fail(const Place& place, const std::string& message) { fail(text(place) + "
 
 void barrier(uint32_t flags, Place place) { team().barrier(flags, place); }
 void simd_barrier(uint32_t flags, Place place) {
-  if (!simd_meet(place)) return;
-  checks::simd_barrier(current->simd, flags);
-  simd_done();
+  uint32_t simd = current->simd;
+  void* arrived = tsan::arrive(1 + simd, flags);
+  if (simd_meet(place)) {
+    checks::simd_barrier(simd, flags);
+    tsan::complete(1 + simd);
+    simd_done();
+  }
+  tsan::depart(arrived);
 }
 Meeting& meeting() { return team().meeting(); }
 bool simd_meet(Place place) { return team().simd_meet(place); }
@@ -77,10 +88,13 @@ void Team::begin(const Dispatch& d, uint64_t order) {
   counts = {};
   order_ = order;
   random_.seed(order);
-  // Room for what lies between variables, too.
-  memory_.resize(16 * kThreadgroupMemory + 64);
-  memory_begin_ = memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64;
-  checks::set_arena(memory_begin_, 16 * kThreadgroupMemory);
+  if (!memory_) {
+    void* p = mmap(nullptr, kArena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    memory_ = static_cast<char*>(p);
+  }
+  checks::set_arena(memory_, kArena);
+  variables_.reserve(kSlots);
 }
 
 void Team::end() {
@@ -95,6 +109,7 @@ void Team::start_group(Size group, Size size) {
   shared_.simds = (count_ + kLanes - 1) / kLanes;
   counts.threads += count_;
   variables_.clear();
+  tsan::begin_group(memory_, memory_used_);
   memory_used_ = memory_counted_ = 0;
   error_.clear();
   checks::begin_group(group.x + shared_.groups.x * (group.y + shared_.groups.y * group.z));
@@ -114,6 +129,7 @@ void Team::run(Size group, Size size) {
   } else {
     run_threads(stack);
   }
+  tsan::end_group(count_);
   current = nullptr;
   if (error_.empty()) return;
   for (Fiber& f : fibers_) f.stack = -1;
@@ -171,6 +187,7 @@ void Team::run_threads(int stack) {
 void Team::make_current(Fiber* f) {
   fiber_ = f;
   current = &f->thread;
+  tsan::enter(current->index);
 }
 
 // Takes the next thread that may run out of those that are ready: of the same SIMD group if possible.
@@ -202,6 +219,7 @@ void Team::entry() {
     Fiber* me = t.fiber_;
     const Size &g = t.shared_.group, &size = t.dispatch().group, &local = me->thread.local;
     me->thread.position = {g.x * size.x + local.x, g.y * size.y + local.y, g.z * size.z + local.z};
+    tsan::thread_begins(me->thread);
     t.dispatch().kernel->call(me->thread);
     t.finish();
     Fiber* next = t.pick();
@@ -283,8 +301,18 @@ void Team::barrier(uint32_t flags, Place place) {
     flags_ &= flags;
   }
   simds_[current->simd].at_barrier |= 1u << current->lane;
-  if (++arrived_ < count_) return pass();
+  void* arrived = tsan::arrive(0, flags);
+  if (++arrived_ < count_)
+    pass();
+  else
+    release();
+  tsan::depart(arrived);
+}
+
+// Everybody is at the barrier.
+void Team::release() {
   ++counts.barriers;
+  tsan::complete(0);
   arrived_ = 0;
   checks::barrier(flags_);
   for (uint32_t i = 0; i < shared_.simds; ++i) {
@@ -325,7 +353,7 @@ void* Team::allocate(size_t size) {
   counts.threadgroup_bytes = std::max(counts.threadgroup_bytes, memory_counted_);
   if (memory_counted_ > kThreadgroupMemory)
     fail("threadgroup memory: " + std::to_string(memory_counted_) + " bytes; there are " + std::to_string(kThreadgroupMemory));
-  void* p = memory_begin_ + memory_used_;
+  void* p = memory_ + memory_used_;
   // In checked builds a gap behind each.
   memory_used_ += ((checks::enabled ? room + std::min<size_t>(room, 1024) + 64 : room) + 63) / 64 * 64;
   std::memset(p, 0xFF, room);  // NaN: who reads what nobody wrote, sees it

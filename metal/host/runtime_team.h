@@ -65,6 +65,7 @@ class Team {
   Fiber* pick();
   void pass();
   void finish();
+  void release();
   void make_current(Fiber* f);
   void start_group(Size group, Size group_size);
   void* allocate(size_t size);
@@ -87,8 +88,7 @@ class Team {
 
   std::vector<Variable> variables_;
   void* arguments_[kSlots] = {};
-  std::vector<char> memory_;
-  char* memory_begin_ = nullptr;
+  char* memory_ = nullptr;
   size_t memory_used_ = 0, memory_counted_ = 0;
 };
 

@@ -62,7 +62,7 @@ def _folder():
     h = hashlib.sha256()
     for folder in (HOST, os.path.join(ROOT, "tests", "metal")):
         for f in sorted(os.listdir(folder)):
-            if f.startswith(("runtime_", "kernels.h", "machine")) and not f.endswith(".py"):
+            if f.startswith(("runtime_", "kernels.h", "machine", "checked_link")) and not f.endswith(".py"):
                 with open(os.path.join(folder, f), "rb") as source:
                     h.update(source.read())
     h.update(repr((compiler(), _flags())).encode())
@@ -86,7 +86,7 @@ def _build(checked):
     with ThreadPoolExecutor(2) as pool:
         objects = list(pool.map(one, _sources()))
     part = target + f".{os.getpid()}.so"
-    subprocess.run([compiler(), "-shared", *objects, "-o", part, "-ldl", "-lpthread", f"-Wl,-soname,{os.path.basename(target)}"], check=True)
+    subprocess.run([compiler(), "-shared", *objects, "-o", part, "-ldl", "-lpthread", *([f"-Wl,@{HOST}/checked_link.txt"] if checked else []), f"-Wl,-soname,{os.path.basename(target)}"], check=True)
     os.replace(part, target)
     for o in objects:
         os.remove(o)

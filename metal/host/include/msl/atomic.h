@@ -36,14 +36,14 @@ using Value = typename Same<T>::type;
 /// Exchanges by f(old), and returns the old value.
 template <class T, class F>
 MX_UNCHECKED T change(volatile atomic<T>* a, ::mx::metal::host::Place place, F f) {
-  ::mx::metal::host::atomic_access(a, sizeof(T), true, place);
+  ::mx::metal::host::atomic_access(a, sizeof(T), true, place, __builtin_return_address(0));
   T old = a->value;
   a->value = f(old);
   return old;
 }
 template <class T>
 MX_UNCHECKED T load(const volatile atomic<T>* a, ::mx::metal::host::Place place) {
-  ::mx::metal::host::atomic_access(a, sizeof(T), false, place);
+  ::mx::metal::host::atomic_access(a, sizeof(T), false, place, __builtin_return_address(0));
   return a->value;
 }
 }  // namespace host_detail
