@@ -1,7 +1,8 @@
 // allocator.cpp — size classes, reuse, limits and statistics.
 //
 // Sizes are rounded up so that neighbouring requests share blocks: to 64 bytes below 4 KB, to an eighth of
-// the power of two above, to 2 MB for large ones (huge pages). A freed block waits in the list of its class.
+// the power of two above, to 2 MB (huge pages) from 16 MB on, where that is the finer of the two. A freed block
+// waits in the list of its class.
 
 #include "runtime/allocator.h"
 
@@ -20,11 +21,12 @@ namespace mx {
 
 namespace {
 
-constexpr size_t kHuge = size_t(2) << 20;
+constexpr size_t kHugePage = size_t(2) << 20;
+constexpr size_t kLarge = 8 * kHugePage;
 
 size_t rounded(size_t n) {
   if (n <= 4096) return std::max<size_t>(64, (n + 63) & ~size_t(63));
-  if (n >= kHuge) return (n + kHuge - 1) & ~(kHuge - 1);
+  if (n >= kLarge) return (n + kHugePage - 1) & ~(kHugePage - 1);
   size_t step = std::bit_floor(n) / 8;
   return (n + step - 1) / step * step;
 }
@@ -37,13 +39,13 @@ size_t physical_memory() {
   return size_t(8) << 30;
 }
 
-/// The lists of free blocks, one for each size that `rounded` gives. Sizes below 2 MB are found by arithmetic.
+/// The lists of free blocks, one for each size that `rounded` gives. Sizes below `kLarge` are found by arithmetic.
 class FreeBlocks {
  public:
   /// The list of blocks of n bytes.
   std::vector<void*>& of(size_t n) {
     if (n <= 4096) return small_[n / 64];
-    if (n < kHuge) return middle_[static_cast<size_t>(std::bit_width(n) - 13) * 8 + n / (std::bit_floor(n) / 8) % 8];
+    if (n < kLarge) return middle_[static_cast<size_t>(std::bit_width(n) - 13) * 8 + n / (std::bit_floor(n) / 8) % 8];
     return large_[n];
   }
   /// Calls f(size, list) from the largest blocks on until it returns false.
@@ -65,7 +67,7 @@ class FreeBlocks {
 
  private:
   std::vector<void*> small_[65];
-  std::vector<void*> middle_[9 * 8];
+  std::vector<void*> middle_[12 * 8];  // eight sizes for each power of two from 4 KB to 8 MB
   std::map<size_t, std::vector<void*>> large_;
 };
 

@@ -85,6 +85,28 @@ TEST_CASE("when the system has no more, the cache is tried before giving up") {
   CHECK(memory.allocate(1 << 20) != nullptr);
 }
 
+TEST_CASE("no request is rounded up by more than an eighth, and a block serves what rounds up to its size") {
+  CountingMemory raw;
+  CachingAllocator memory(raw);
+  for (size_t n = 4096; n < (size_t(70) << 20); n += n / 23) {
+    CAPTURE(n);
+    size_t size;
+    void* first;
+    {
+      BufferRef block = memory.allocate(n);
+      size = memory.active();
+      first = block->data;
+      CHECK(size >= n);
+      CHECK(size <= n + n / 8);
+    }
+    CHECK(memory.cached() == size);
+    CHECK(memory.allocate(size)->data == first);
+    memory.clear();
+    CHECK(memory.cached() == 0);
+  }
+  CHECK(raw.n_freed == raw.n_allocated);
+}
+
 TEST_CASE("an empty array has memory of its own") {
   CountingMemory raw;
   CachingAllocator memory(raw);

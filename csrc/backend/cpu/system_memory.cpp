@@ -15,12 +15,12 @@ constexpr size_t kHugePage = size_t(2) << 20;
 
 void* system_allocate(size_t n_bytes) {
   size_t alignment = n_bytes >= kHugePage ? kHugePage : kCacheLine;
-  size_t rounded = (n_bytes + alignment - 1) & ~(alignment - 1);
-  if (rounded < n_bytes) return nullptr;
-  void* block = std::aligned_alloc(alignment, rounded ? rounded : alignment);
+  void* block = nullptr;
+  if (posix_memalign(&block, alignment, n_bytes)) return nullptr;
 #if defined(__linux__)
-  // Faulting in 4 KB pages costs more than writing the result. A refusal does not matter.
-  if (block && alignment == kHugePage) madvise(block, rounded, MADV_HUGEPAGE);
+  // Faulting in 4 KB pages costs more than writing the result. The rest beyond the last whole large page stays in
+  // small ones, so that no more memory is taken than is counted. A refusal does not matter.
+  if (alignment == kHugePage) madvise(block, n_bytes & ~(kHugePage - 1), MADV_HUGEPAGE);
 #endif
   return block;
 }
