@@ -16,7 +16,7 @@ struct ValueError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-/// An axis that the array does not have. Python: AxisError (ValueError and IndexError).
+/// An axis that the array does not have, or a mask's axis that does not fit it. Python: AxisError (ValueError and IndexError).
 struct AxisError : ValueError {
   using ValueError::ValueError;
 };

@@ -59,8 +59,8 @@ void forget_output(CallRecord& record, Node* node) {
     return;
   }
   std::lock_guard lock(siblings_lock);
-  std::atomic_ref place(record.outputs[node->index]);
-  if (place.load(std::memory_order_relaxed) == node) place.store(nullptr, std::memory_order_release);
+  Node*& place = record.outputs[node->index];
+  if (load_acquire(place) == node) store_release<Node*>(place, nullptr);
 }
 
 CallRecord* new_record(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, uint32_t n_out) {
@@ -194,7 +194,7 @@ bool array::available() const { return node_->available.load(std::memory_order_a
 const Storage& array::storage() const { return node_->storage; }
 void Buffer::wait_for(WorkQueue& q) {
   // Waits are outside the scheduler's lock: another thread may give the block new work meanwhile.
-  uint64_t until = std::atomic_ref(serial).load(std::memory_order_acquire);
+  uint64_t until = load_acquire(serial);
   if (recycled) q.finish(until);
   else q.wait(until);
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/atomics.h"
 #include "base/dtype.h"
 #include "base/free_list.h"
 #include "base/shape.h"
@@ -61,7 +62,7 @@ struct Buffer {
   /// Returns when the CPU may read and write the memory. Throws what went wrong in the work that made it.
   void settle() {
     Buffer& b = block();
-    if (WorkQueue* q = std::atomic_ref(b.queue).load(std::memory_order_acquire)) [[unlikely]] b.wait_for(*q);
+    if (WorkQueue* q = load_acquire(b.queue)) [[unlikely]] b.wait_for(*q);
   }
 
  private:
@@ -227,7 +228,7 @@ struct CallRecord : FreeListed<CallRecord> {
   /// Output k if it is alive, else undefined.
   array living_output(uint32_t k);
   /// The node of output k or null, without keeping it alive: a key for maps.
-  const Node* peek_output(uint32_t k) { return std::atomic_ref(outputs[k]).load(std::memory_order_acquire); }
+  const Node* peek_output(uint32_t k) { return load_acquire(outputs[k]); }
 
   CallRecord(const Primitive& primitive, Params params, SmallVector<array, 3> inputs, uint32_t n_out, uint64_t serial);
 };

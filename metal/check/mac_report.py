@@ -3,7 +3,7 @@
     python3 metal/check/mac_report.py               everything; about half an hour
     python3 metal/check/mac_report.py --no-bench    tests alone
 
-Needs Xcode 16.3 or newer (docs/metal.md) and Python 3.10 or newer; all else is installed into build/mac. Steps that fail do not
+Needs Xcode 16 or newer (docs/metal.md) and Python 3.10 or newer; all else is installed into build/mac. Steps that fail do not
 stop the others: the report says which failed, with the end of what they printed. The command fails if a step did.
 """
 

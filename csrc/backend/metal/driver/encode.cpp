@@ -43,9 +43,9 @@ Range range_of(const array& a) {
 
 void tag(Buffer& block, Queue* queue, uint64_t serial, bool recycled) {
   // The queue last: who finds it finds a serial that is as new.
-  std::atomic_ref(block.serial).store(serial, std::memory_order_release);
-  std::atomic_ref(block.recycled).store(recycled, std::memory_order_release);
-  std::atomic_ref(block.queue).store(queue, std::memory_order_release);
+  store_release(block.serial, serial);
+  store_release(block.recycled, recycled);
+  store_release<WorkQueue*>(block.queue, queue);
 }
 
 /// Memory that a launch may be given.
