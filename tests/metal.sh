@@ -10,8 +10,10 @@ build=$PWD/build/metal
 
 cmake -G Ninja -S . -B "$build" -DMXFORM_METAL=host -DMXFORM_TESTS=ON -DPython_EXECUTABLE="$(command -v "$python")" \
   -DCMAKE_PREFIX_PATH="$($python -m pybind11 --cmakedir)" >/dev/null
-cmake --build "$build" --target _core metal_tests
+cmake --build "$build" --target _core metal_tests kernel_quality
 "$build/tests/cpp/metal_tests"
+# The page on what the kernels cost is what their plans give.
+"$build/tests/cpp/kernel_quality" | diff docs/metal_kernels.md -
 
 cd tests/python
 run() { MXFORM_DEVICE=gpu PYTHONPATH="$build/python" $python -m pytest -c ../../pyproject.toml --rootdir ../.. "$@"; }
